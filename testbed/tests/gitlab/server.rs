@@ -1,0 +1,283 @@
+//! Starting and stopping, the clock, the journal, and control from outside.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testbed::gitlab::{Effect, Fault, GitLab, Options, Token};
+
+use crate::client::{Bench, ID, client, send};
+
+#[tokio::test]
+async fn the_release_is_told_to_any_token_that_may_read() {
+    for (version, enterprise) in [("18.2.1-ee", true), ("18.2.1", false)] {
+        let bench = Bench::version(version).await;
+        for path in ["/metadata", "/version"] {
+            let body = bench.get(path).await.json();
+            assert_eq!(
+                (&body["version"], &body["enterprise"]),
+                (&json!(version), &json!(enterprise))
+            );
+        }
+        assert_eq!(send(bench.request("GET", "/metadata")).await.unwrap().status, 401);
+    }
+    let bench = Bench::version("15.1.0").await;
+    assert_eq!(bench.get("/metadata").await.status, 404);
+    assert_eq!(bench.get("/version").await.status, 200);
+    let nonsense = Options {
+        version: "latest".into(),
+        ..Options::default()
+    };
+    assert!(GitLab::start(nonsense).await.is_err());
+}
+
+#[tokio::test]
+async fn every_response_has_the_date_of_the_servers_clock() {
+    let starts_at = Some("2030-12-31T23:59:00Z".parse().unwrap());
+    let bench = Bench::with(Options {
+        starts_at,
+        ..Options::default()
+    })
+    .await;
+    bench.gitlab.advance(Duration::from_secs(60));
+    let control = bench.gitlab.control_url();
+    for url in [
+        format!("{}/metadata", bench.gitlab.url()),
+        format!("{}/nothing/here", bench.gitlab.url()),
+        format!("{control}/journal"),
+        control.replace("_testbed", ""),
+    ] {
+        let answer = send(bench.client.get(&url)).await.unwrap();
+        assert_eq!(
+            answer.header("date"),
+            Some("Wed, 01 Jan 2031 00:00:00 GMT"),
+            "{url}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_relative_root_moves_the_whole_api() {
+    let bench = Bench::with(Options {
+        relative_root: "/gitlab".into(),
+        ..Options::default()
+    })
+    .await;
+    assert!(bench.gitlab.url().ends_with("/gitlab/api/v4"));
+    assert_eq!(bench.get(&bench.of_group("")).await.status, 200);
+    let outside = bench.gitlab.url().replace("/gitlab", "");
+    let outside = bench.client.get(format!("{outside}{}", bench.of_group("")));
+    assert_eq!(send(outside).await.unwrap().status, 404);
+}
+
+#[tokio::test]
+async fn a_connection_is_kept_and_the_journal_numbers_it() {
+    let bench = Bench::new().await;
+    for _ in 0..3 {
+        bench.get(&bench.of_group("")).await;
+    }
+    let connections: Vec<u64> = bench
+        .gitlab
+        .journal()
+        .iter()
+        .map(|call| call.connection)
+        .collect();
+    assert_eq!(connections, [1, 1, 1]);
+}
+
+#[tokio::test]
+async fn the_journal_names_what_was_sent_and_holds_no_secret() {
+    let bench = Bench::new().await;
+    let path = bench.of_group("");
+    bench
+        .post(
+            &path,
+            json!({"key": "KEY", "value": ID, "environment_scope": "qa"}),
+        )
+        .await;
+    bench
+        .put(
+            &format!("{path}/KEY?value={ID}"),
+            json!({"filter": {"environment_scope": "qa"}}),
+        )
+        .await;
+    bench
+        .gitlab
+        .fault(Fault::on("DELETE", "/KEY", Effect::drop_before()));
+    let dropped = bench.request("DELETE", &format!("{path}/KEY?private_token={}", bench.token));
+    assert!(send(dropped).await.is_err());
+
+    let journal = bench.gitlab.journal();
+    let told: Vec<_> = journal
+        .iter()
+        .map(|call| {
+            let names: Vec<&str> = call.parameters.iter().map(String::as_str).collect();
+            (
+                call.method.as_str(),
+                call.status,
+                names.join(" "),
+                call.key.as_deref(),
+                call.scope.as_deref(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "POST",
+                Some(201),
+                "environment_scope key value".into(),
+                Some("KEY"),
+                Some("qa")
+            ),
+            (
+                "PUT",
+                Some(200),
+                "filter[environment_scope] value".into(),
+                Some("KEY"),
+                Some("qa")
+            ),
+            ("DELETE", None, "private_token".into(), Some("KEY"), None),
+        ]
+    );
+    assert_eq!(journal[2].fault.as_deref(), Some("drop"));
+    assert!(journal.iter().all(|call| call.token.as_deref() == Some("owner")));
+    let text = serde_json::to_string(&journal).unwrap();
+    assert!(!text.contains(ID) && !text.contains(&bench.token), "{text}");
+}
+
+#[tokio::test]
+async fn a_reset_leaves_nothing_and_a_stop_frees_the_port() {
+    let bench = Bench::new().await;
+    bench.gitlab.fault(Fault::on_any(Effect::drop_before()).skip(9));
+    bench.get(&bench.of_group("")).await;
+    bench.gitlab.reset();
+    assert_eq!(
+        (bench.gitlab.journal(), bench.gitlab.waiting_faults()),
+        (vec![], vec![])
+    );
+    assert_eq!(bench.get(&bench.of_group("")).await.status, 401);
+
+    let url = bench.gitlab.url();
+    let address: SocketAddr = url["http://".len()..].split('/').next().unwrap().parse().unwrap();
+    bench.gitlab.stop().await;
+    assert!(send(bench.client.get(&url)).await.is_err());
+    let again = GitLab::start(Options {
+        listen: address,
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    assert_eq!(again.url(), url);
+}
+
+#[tokio::test]
+async fn the_control_api_sets_up_and_shows_the_world_to_other_processes() {
+    let gitlab = GitLab::start(Options::default()).await.unwrap();
+    let client = client();
+    let control = async |method: &str, path: &str, body: Value| {
+        let url = format!("{}/{path}", gitlab.control_url());
+        let request = if method == "GET" {
+            client.get(url)
+        } else {
+            client.post(url).json(&body)
+        };
+        let answer = send(request).await.unwrap();
+        assert!(answer.status < 300, "{method} {path}: {}", answer.text());
+        answer.json()
+    };
+    let group = control("POST", "groups", json!({"path": "team"})).await["id"].clone();
+    let project = control("POST", "projects", json!({"path": "team/app"})).await["id"].clone();
+    let container = json!({"group": group});
+    let roles = json!([[container, "owner"]]);
+    let issued = control("POST", "tokens", json!({"name": "rotator", "roles": roles})).await;
+    let variable = json!({"key": "KEY", "value": ID, "masked": true, "hidden": true});
+    control(
+        "POST",
+        "variables",
+        json!({"container": container, "variable": variable}),
+    )
+    .await;
+    control(
+        "POST",
+        "settings",
+        json!({"stale_reads": 0, "overwritten": {"nth": 1}, "version": "17.6.0"}),
+    )
+    .await;
+    let dropped = json!({"method": "DELETE", "effect": {"drop": {"applied": true}}});
+    control("POST", "faults", dropped).await;
+    assert_eq!(control("GET", "faults", json!(null)).await[0]["times"], 1);
+
+    let url = format!("{}/groups/{group}/variables/KEY", gitlab.url());
+    let token = issued["text"].as_str().unwrap();
+    let shown = send(client.get(&url).header("private-token", token))
+        .await
+        .unwrap();
+    assert_eq!(shown.json()["value"], json!(null));
+    assert_eq!(
+        control("GET", &format!("variables?group={group}"), json!(null)).await[0]["value"],
+        ID
+    );
+    assert_eq!(
+        control("GET", &format!("job?project={project}"), json!(null)).await,
+        json!({"KEY": ID})
+    );
+
+    assert!(
+        send(client.delete(&url).header("private-token", token))
+            .await
+            .is_err()
+    );
+    assert_eq!(
+        control("GET", "changes", json!(null)).await[1]["action"],
+        "deleted"
+    );
+    assert_eq!(
+        control("GET", "journal", json!(null))
+            .await
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert_eq!(
+        control("GET", "tokens", json!(null)).await[0]["token"]["name"],
+        "rotator"
+    );
+
+    let set = control(
+        "POST",
+        "clock",
+        json!({"set": "2026-01-01T00:00:00Z", "advance": 90}),
+    )
+    .await;
+    assert!(set["now"].as_str().unwrap().starts_with("2026-01-01T00:01:3"));
+    control("POST", "reset", json!(null)).await;
+    assert_eq!(control("GET", "journal", json!(null)).await, json!([]));
+
+    let url = format!("{}/tokens", gitlab.control_url());
+    let refused = send(client.post(url).json(&json!({"scope": "api"})))
+        .await
+        .unwrap();
+    assert_eq!(refused.status, 400);
+    assert!(gitlab.world(|world| world.tokens().is_empty()));
+    gitlab.world(|world| world.add_token(Token::admin()));
+}
+
+/// A test may block its own runtime while the program it started talks to the stand-in.
+#[tokio::test]
+async fn requests_are_answered_while_the_test_blocks() {
+    use std::io::{Read, Write};
+    let bench = Bench::new().await;
+    let url = bench.gitlab.url();
+    let address: SocketAddr = url["http://".len()..].split('/').next().unwrap().parse().unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .write_all(b"GET /api/v4/version HTTP/1.1\r\nhost: gitlab\r\nconnection: close\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+}
