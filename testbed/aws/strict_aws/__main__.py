@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import signal
 import sys
 import threading
@@ -40,8 +41,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _await_end_of_stdin(stop: threading.Event) -> None:
-    """A test runner that dies takes its end of the pipe with it."""
-    while sys.stdin.buffer.read(4096):
+    """A test runner that dies takes its end of the pipe with it.
+
+    Read from the descriptor: a thread waiting inside ``sys.stdin`` would hold a
+    lock that the interpreter needs in order to end.
+    """
+    while os.read(0, 4096):
         pass
     stop.set()
 

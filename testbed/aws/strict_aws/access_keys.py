@@ -102,7 +102,7 @@ def last_used(world: World, call: Call, caller: Caller) -> Answer:
         raise denied(
             caller.principal, "iam:GetAccessKeyLastUsed", f"access key {key_id}"
         )
-    authorize(world, call, caller, user_resource(key.user_name))
+    authorize(world, call, caller, user_resource(key.user_name or ""))
     used: dict[str, Any] = {"Region": "N/A", "ServiceName": "N/A"}
     if key.last_used is not None:
         used = {

@@ -15,6 +15,7 @@ from .errors import AwsError
 from .faults import Fault
 from .journal import Entry
 from .wire import (
+    VERSION_OF_SERVICE,
     Answer,
     Call,
     Dropped,
@@ -129,6 +130,9 @@ class FrontDoor:
 
     def _admit(self, call: Call, entry: Entry) -> Caller | None:
         """The caller, or ``None`` for an action that is not signed."""
+        if call.action not in moto_state.actions_of(call.service):
+            version = VERSION_OF_SERVICE.get(call.service, call.service)
+            raise errors.unknown_action(call.action, version)
         if call.service == "sts" and call.action in sts.UNSIGNED:
             return None
         caller = authenticate(self.world, call)

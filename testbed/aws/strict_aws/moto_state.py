@@ -27,6 +27,7 @@ import moto.secretsmanager.models as secrets_models
 from moto.core.exceptions import ServiceException
 from moto.core.model_instances import reset_model_data
 from moto.core.request import Request
+from moto.core.utils import get_service_model
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 from moto.iam.models import (
     AccessKey,
@@ -95,7 +96,15 @@ def reset() -> None:
 
 def warm_up() -> None:
     """Lets botocore load the service descriptions before the first real call."""
+    for service in ("iam", "sts", "secretsmanager"):
+        actions_of(service)
     forward_iam("ListUsers", {}, "warm-up")
+
+
+@cache
+def actions_of(service: str) -> frozenset[str]:
+    """Every action the service has on AWS, whether or not it is modelled here."""
+    return frozenset(get_service_model(service).operation_names)
 
 
 def iam() -> IAMBackend:
@@ -222,7 +231,7 @@ def forward_iam(action: str, parameters: Mapping[str, str], request_id: str) -> 
     try:
         status, _, body = IamResponse.dispatch(request)
     except NotImplementedError:
-        raise errors.unknown_action(action, IAM_VERSION) from None
+        raise errors.not_modelled(f"iam:{action}") from None
     if int(status) >= 400:
         raise _iam_error(int(status), body)
     body = re.sub(r"(?<=<RequestId>)[^<]*", request_id, body)
@@ -242,7 +251,7 @@ def _forward_secrets(call: Call) -> Answer:
     try:
         status, _, body = SecretsManagerResponse.dispatch(request)
     except NotImplementedError:
-        raise errors.unknown_action(call.action, "secretsmanager") from None
+        raise errors.not_modelled(f"secretsmanager:{call.action}") from None
     if int(status) >= 400:
         raise _secrets_error(body)
     return json_answer(int(status), body, call.request_id)

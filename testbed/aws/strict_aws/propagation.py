@@ -3,8 +3,10 @@
 IAM is eventually consistent and AWS gives no bound. Reported: a new key is
 refused for some seconds after CreateAccessKey, a deleted or deactivated key
 goes on working for some seconds, and a list may not yet show what was created.
-All delays run on the world clock and are judged when a request arrives, so a
-test may shorten them afterwards.
+
+The delays run on the world clock. Each change is delayed by what was in force
+when it was made: setting a delay does not touch the keys a test made before.
+Shortening one is felt at once.
 """
 
 from __future__ import annotations
@@ -13,6 +15,16 @@ from dataclasses import dataclass
 
 LONG_AGO = float("-inf")
 """A moment that no delay reaches."""
+
+
+@dataclass(frozen=True)
+class _Change:
+    """When something happened to a key, and the delays then in force."""
+
+    at: float
+    visible: float = 0.0
+    linger: float = 0.0
+    list_lag: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -35,24 +47,24 @@ class Propagation:
         self.linger = 0.0
         self.list_lag = 0.0
         self.soft_quota = False
-        self._created_at: dict[str, float] = {}
-        self._stopped_at: dict[str, float] = {}
+        self._created: dict[str, _Change] = {}
+        self._stopped: dict[str, _Change] = {}
         self._departed: dict[str, DepartedKey] = {}
 
     def key_created(self, key_id: str, now: float) -> None:
-        self._created_at[key_id] = now
+        self._created[key_id] = self._change(now)
 
     def key_deactivated(self, key_id: str, now: float) -> None:
         """Starts the lingering; deactivating twice does not prolong it."""
-        self._stopped_at.setdefault(key_id, now)
+        self._stopped.setdefault(key_id, self._change(now))
 
     def key_activated(self, key_id: str) -> None:
-        self._stopped_at.pop(key_id, None)
+        self._stopped.pop(key_id, None)
 
     def key_deleted(self, key: DepartedKey, now: float) -> None:
         """An Inactive key that is deleted does not come back to life: its
         lingering counts from the deactivation."""
-        self._stopped_at.setdefault(key.key_id, now)
+        self._stopped.setdefault(key.key_id, self._change(now))
         self._departed[key.key_id] = key
 
     def departed(self, key_id: str) -> DepartedKey | None:
@@ -60,13 +72,16 @@ class Propagation:
 
     def key_works(self, key_id: str, now: float) -> bool:
         """Whether the authentication plane takes the key at this moment."""
-        created = self._created_at.get(key_id)
-        if created is not None and now < created + self.visible:
+        created = self._created.get(key_id)
+        if created and now < created.at + min(created.visible, self.visible):
             return False
-        stopped = self._stopped_at.get(key_id)
-        return stopped is None or now < stopped + self.linger
+        stopped = self._stopped.get(key_id)
+        return not stopped or now < stopped.at + min(stopped.linger, self.linger)
 
     def key_listed(self, key_id: str, now: float) -> bool:
         """Whether ListAccessKeys shows the key yet."""
-        created = self._created_at.get(key_id)
-        return created is None or now >= created + self.list_lag
+        created = self._created.get(key_id)
+        return not created or now >= created.at + min(created.list_lag, self.list_lag)
+
+    def _change(self, now: float) -> _Change:
+        return _Change(now, self.visible, self.linger, self.list_lag)

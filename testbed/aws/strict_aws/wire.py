@@ -117,19 +117,24 @@ def read_call(request: HttpRequest) -> Call:
         target, _, action = request.headers["x-amz-target"].rpartition(".")
         if target != "secretsmanager":
             raise errors.unknown_action(action, target)
-        parameters = _json_parameters(request.body)
         return Call(
-            request, "secretsmanager", "json", action, parameters, region, request_id
+            request,
+            "secretsmanager",
+            "json",
+            action,
+            _json_parameters(request.body),
+            region,
+            request_id,
         )
     parameters = _query_parameters(request)
-    action = parameters.get("Action")
+    action = parameters.get("Action", "")
     if not action:
         if "authorization" not in request.headers:
             raise errors.missing_authentication()
         raise AwsError("MissingAction", "Missing Action", 400)
     version = parameters.get("Version", "")
-    service = SERVICE_OF_VERSION.get(version)
-    if service is None and not version and scope:
+    service = SERVICE_OF_VERSION.get(version, "")
+    if not version and scope:
         service = scope[1]
     if service not in VERSION_OF_SERVICE:
         raise errors.unknown_action(action, version)
