@@ -12,19 +12,22 @@ use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
 
 use super::faults::Hangup;
 
 /// Accepts connections and numbers them.
 pub(super) struct Door {
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     accepted: AtomicU64,
 }
 
 impl Door {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    pub(super) fn new(listener: TcpListener, tls: Option<TlsAcceptor>) -> Self {
         Self {
             listener,
+            tls,
             accepted: AtomicU64::new(0),
         }
     }
@@ -41,6 +44,10 @@ impl Listener for Door {
                     // Small answers to a client that waits for them: Nagle's delay would only slow the tests.
                     let _ = stream.set_nodelay(true);
                     let number = self.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+                    let stream = match &self.tls {
+                        None => Stream::Plain(stream),
+                        Some(tls) => Stream::Greeting(Box::new(tls.accept(stream))),
+                    };
                     return (
                         Connection {
                             stream,
@@ -97,8 +104,16 @@ impl Connected<IncomingStream<'_, Door>> for Peer {
 
 /// A stream that can be cut.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     peer: Peer,
+}
+
+enum Stream {
+    Plain(TcpStream),
+    /// The handshake goes on in the connection's own task, so that a client that stops in the middle of it, or
+    /// doesn't trust the certificate, keeps nobody else waiting.
+    Greeting(Box<Accept<TcpStream>>),
+    Secure(Box<TlsStream<TcpStream>>),
 }
 
 impl Connection {
@@ -107,13 +122,39 @@ impl Connection {
         match self.peer.switch.load(Ordering::Relaxed) {
             OPEN => Ok(()),
             RESET => {
-                self.stream.set_zero_linger()?;
+                let stream = match &self.stream {
+                    Stream::Plain(stream) => Some(stream),
+                    Stream::Greeting(accept) => accept.get_ref(),
+                    Stream::Secure(stream) => Some(stream.get_ref().0),
+                };
+                stream.map_or(Ok(()), TcpStream::set_zero_linger)?;
                 Err(io::ErrorKind::ConnectionReset.into())
             }
             _ => Err(io::ErrorKind::BrokenPipe.into()),
         }
     }
+
+    /// Hands the stream to `use_it` once the handshake, if there is one, is done.
+    fn poll<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        use_it: impl FnOnce(Pin<&mut dyn Duplex>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if let Stream::Greeting(accept) = &mut self.stream {
+            let stream = ready!(Pin::new(accept).poll(cx))?;
+            self.stream = Stream::Secure(Box::new(stream));
+        }
+        match &mut self.stream {
+            Stream::Plain(stream) => use_it(Pin::new(stream), cx),
+            Stream::Secure(stream) => use_it(Pin::new(stream), cx),
+            Stream::Greeting(_) => Poll::Pending,
+        }
+    }
 }
+
+trait Duplex: AsyncRead + AsyncWrite + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin> Duplex for T {}
 
 impl AsyncRead for Connection {
     fn poll_read(
@@ -121,23 +162,22 @@ impl AsyncRead for Connection {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        self.poll(cx, |stream, cx| stream.poll_read(cx, buffer))
     }
 }
 
 impl AsyncWrite for Connection {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.check()?;
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        self.poll(cx, |stream, cx| stream.poll_write(cx, bytes))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.check()?;
-        Pin::new(&mut self.stream).poll_flush(cx)
+        self.poll(cx, |stream, cx| stream.poll_flush(cx))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        ready!(Pin::new(&mut self.stream).poll_shutdown(cx))?;
-        Poll::Ready(Ok(()))
+        self.poll(cx, |stream, cx| stream.poll_shutdown(cx))
     }
 }

@@ -55,7 +55,7 @@ async fn exchange(
         private_token: header("private-token"),
         authorization: header("authorization"),
         if_unmodified_since: header("if-unmodified-since"),
-        origin: format!("http://{}", header("host").unwrap_or_default()),
+        origin: format!("{}://{}", shared.scheme(), header("host").unwrap_or_default()),
         body: body.to_vec(),
     };
     if let Some(path) = request.path.strip_prefix("/_testbed") {

@@ -31,6 +31,7 @@
 //! `…/self/rotate`, `/metadata` and `/version`.
 
 mod api;
+mod certificates;
 mod clock;
 mod connection;
 pub mod control;
@@ -52,6 +53,7 @@ mod variables;
 mod version;
 mod world;
 
+pub use certificates::Certificate;
 pub use faults::{Answer, Effect, Fault, Hangup};
 pub use jobs::{Job, JobVariables};
 pub use journal::Call;

@@ -8,8 +8,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
 
 use super::api;
+use super::certificates::Certificate;
 use super::clock::{Clock, shifted};
 use super::connection::Door;
 use super::exchange;
@@ -37,6 +39,8 @@ pub struct Options {
     pub starts_at: Option<Timestamp>,
     /// Whether the clock stands still until a test moves it.
     pub clock_stands: bool,
+    /// Serves HTTPS with this certificate instead of HTTP.
+    pub tls: Option<Certificate>,
 }
 
 impl Default for Options {
@@ -48,6 +52,7 @@ impl Default for Options {
             external_url: "https://gitlab.example.com".into(),
             starts_at: None,
             clock_stands: false,
+            tls: None,
         }
     }
 }
@@ -93,18 +98,19 @@ impl GitLab {
     ///
     /// # Errors
     ///
-    /// When the version can't be read, or the port can't be bound.
+    /// When the version or the certificate can't be read, or the port can't be bound.
     pub async fn start(options: Options) -> Result<Self> {
         let listener = TcpListener::bind(options.listen)
             .with_context(|| format!("the GitLab stand-in can't listen on {}", options.listen))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
+        let tls = options.tls.as_ref().map(Certificate::acceptor).transpose()?;
         let shared = Arc::new(Shared::new(options)?);
 
         let (stop, stopped) = oneshot::channel();
         let (ready, is_ready) = oneshot::channel();
         let serving = Arc::clone(&shared);
-        let run = move || serve(listener, serving, ready, stopped);
+        let run = move || serve(listener, tls, serving, ready, stopped);
         let thread = thread::Builder::new().name("gitlab".into()).spawn(run)?;
         let mut gitlab = Self {
             shared,
@@ -134,7 +140,7 @@ impl GitLab {
     }
 
     fn origin(&self) -> String {
-        format!("http://{}", self.address)
+        format!("{}://{}", self.shared.scheme(), self.address)
     }
 
     /// Sets up, changes or looks at the state. No request is served meanwhile.
@@ -215,6 +221,7 @@ impl Drop for GitLab {
 
 fn serve(
     listener: TcpListener,
+    tls: Option<TlsAcceptor>,
     shared: Arc<Shared>,
     ready: oneshot::Sender<()>,
     stopped: oneshot::Receiver<()>,
@@ -223,7 +230,7 @@ fn serve(
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let door = Door::new(tokio::net::TcpListener::from_std(listener)?);
+        let door = Door::new(tokio::net::TcpListener::from_std(listener)?, tls);
         let _ = ready.send(());
         tokio::select! {
             served = exchange::serve(door, shared) => served,
@@ -271,6 +278,14 @@ impl Shared {
             root,
             state,
         })
+    }
+
+    pub(super) fn scheme(&self) -> &'static str {
+        if self.options.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        }
     }
 
     pub(super) fn root(&self) -> &str {

@@ -39,16 +39,22 @@ impl Answer {
 }
 
 pub(crate) fn client() -> Client {
+    builder().build().unwrap()
+}
+
+/// A client that trusts this authority and no other.
+pub(crate) fn client_trusting(authority_pem: &str) -> Client {
+    let authority = reqwest::Certificate::from_pem(authority_pem.as_bytes()).unwrap();
+    builder().tls_certs_only([authority]).build().unwrap()
+}
+
+fn builder() -> reqwest::ClientBuilder {
     static PROVIDER: Once = Once::new();
     PROVIDER.call_once(|| {
         rustls::crypto::ring::default_provider()
             .install_default()
             .unwrap();
     });
-    builder().build().unwrap()
-}
-
-fn builder() -> reqwest::ClientBuilder {
     Client::builder()
         .no_proxy()
         .redirect(Policy::none())

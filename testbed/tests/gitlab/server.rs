@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use testbed::gitlab::{Effect, Fault, GitLab, Options, Token};
+use testbed::gitlab::{Certificate, Effect, Fault, GitLab, Options, Token};
 
-use crate::client::{Bench, ID, client, send};
+use crate::client::{Bench, ID, client, client_trusting, send};
 
 #[tokio::test]
 async fn the_release_is_told_to_any_token_that_may_read() {
@@ -263,6 +263,60 @@ async fn the_control_api_sets_up_and_shows_the_world_to_other_processes() {
     assert_eq!(refused.status, 400);
     assert!(gitlab.world(|world| world.tokens().is_empty()));
     gitlab.world(|world| world.add_token(Token::admin()));
+}
+
+#[tokio::test]
+async fn a_certificate_is_good_only_for_who_trusts_it_by_its_name_and_in_its_time() {
+    let address = ["127.0.0.1"];
+    let good = Certificate::new(&address).unwrap();
+    for (name, tls, trusted, works) in [
+        ("a good one", good.clone(), &good.authority_pem, true),
+        (
+            "an unknown authority's",
+            good.clone(),
+            &Certificate::new(&address).unwrap().authority_pem,
+            false,
+        ),
+    ] {
+        let bench = Bench::with(Options {
+            tls: Some(tls),
+            ..Options::default()
+        })
+        .await;
+        let client = client_trusting(trusted);
+        let answer = send(client.get(format!("{}/version", bench.gitlab.url()))).await;
+        assert_eq!(
+            answer.map(|answer| answer.status).ok(),
+            works.then_some(401),
+            "{name}"
+        );
+    }
+    for (name, tls) in [
+        (
+            "another server's",
+            Certificate::new(&["gitlab.example.com"]).unwrap(),
+        ),
+        ("an expired one", Certificate::expired(&address).unwrap()),
+    ] {
+        let client = client_trusting(&tls.authority_pem);
+        let bench = Bench::with(Options {
+            tls: Some(tls),
+            ..Options::default()
+        })
+        .await;
+        let answer = send(client.get(format!("{}/version", bench.gitlab.url()))).await;
+        assert!(answer.unwrap_err().is_connect(), "{name}");
+    }
+    let bench = Bench::with(Options {
+        tls: Some(good.clone()),
+        ..Options::default()
+    })
+    .await;
+    bench.gitlab.fault(Fault::on_any(Effect::drop_after()));
+    let client = client_trusting(&good.authority_pem);
+    let version = format!("{}/version", bench.gitlab.url());
+    assert!(send(client.get(&version)).await.is_err());
+    assert_eq!(send(client.get(&version)).await.unwrap().status, 401);
 }
 
 /// A test may block its own runtime while the program it started talks to the stand-in.
