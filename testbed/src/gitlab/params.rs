@@ -1,5 +1,7 @@
 //! Request parameters: query and body merged into one set, then read against declarations.
 //!
+//! Bodies are JSON or forms; multipart bodies, which GitLab reads as well, are refused here with 415.
+//!
 //! GitLab ignores parameters that an endpoint doesn't declare, silently and with success.
 
 use form_urlencoded::parse;

@@ -133,6 +133,12 @@ impl GitLab {
         format!("{}{}", self.origin(), self.shared.root)
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The control API's root, for other processes.
     #[must_use]
     pub fn control_url(&self) -> String {

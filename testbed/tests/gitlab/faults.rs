@@ -1,5 +1,7 @@
 //! Answers that get lost, come late, or are somebody else's.
 
+use std::io::{ErrorKind, Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -147,6 +149,27 @@ async fn a_dropped_connection_tells_nothing_of_what_was_done() {
             expected,
             "{effect:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_connection_ends_with_a_reset_or_a_close_and_not_one_byte() {
+    let bench = bench().await;
+    for (hangup, expected) in [
+        (Hangup::Reset, Err(ErrorKind::ConnectionReset)),
+        (Hangup::Close, Ok(0)),
+    ] {
+        bench.gitlab.fault(Fault::on_any(Effect::Drop {
+            applied: false,
+            hangup,
+        }));
+        let mut stream = TcpStream::connect(bench.gitlab.address()).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream
+            .write_all(b"GET /api/v4/version HTTP/1.1\r\nhost: gitlab\r\n\r\n")
+            .unwrap();
+        let read = stream.read_to_end(&mut Vec::new()).map_err(|error| error.kind());
+        assert_eq!(read, expected, "{hangup:?}");
     }
 }
 

@@ -1,6 +1,5 @@
 //! Starting and stopping, the clock, the journal, and control from outside.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -160,7 +159,7 @@ async fn a_reset_leaves_nothing_and_a_stop_frees_the_port() {
     assert_eq!(bench.get(&bench.of_group("")).await.status, 401);
 
     let url = bench.gitlab.url();
-    let address: SocketAddr = url["http://".len()..].split('/').next().unwrap().parse().unwrap();
+    let address = bench.gitlab.address();
     bench.gitlab.stop().await;
     assert!(send(bench.client.get(&url)).await.is_err());
     let again = GitLab::start(Options {
@@ -324,9 +323,7 @@ async fn a_certificate_is_good_only_for_who_trusts_it_by_its_name_and_in_its_tim
 async fn requests_are_answered_while_the_test_blocks() {
     use std::io::{Read, Write};
     let bench = Bench::new().await;
-    let url = bench.gitlab.url();
-    let address: SocketAddr = url["http://".len()..].split('/').next().unwrap().parse().unwrap();
-    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let mut stream = std::net::TcpStream::connect(bench.gitlab.address()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
     stream
         .write_all(b"GET /api/v4/version HTTP/1.1\r\nhost: gitlab\r\nconnection: close\r\n\r\n")
