@@ -44,7 +44,7 @@ def authenticate(world: World, call: Call) -> Caller:
     expected_token = session.token if session else None
     if request.headers.get("x-amz-security-token") != expected_token:
         raise errors.unknown_key()
-    check_window(request, world.clock.signature_now())
+    check_window(request, world.clock.signature_clocks())
     if authorization.service != call.service:
         raise errors.bad_signature(
             f"Credential should be scoped to correct service: '{call.service}'."

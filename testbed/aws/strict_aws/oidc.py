@@ -88,7 +88,7 @@ def _check_dates(claims: dict[str, Any], clock: WorldClock) -> None:
     expires = claims.get("exp")
     if not isinstance(expires, int | float):
         raise _invalid("Missing a required claim: exp")
-    moments = (clock.signature_now(), clock.now())
+    moments = (clock.client_now(), clock.now())
     if min(moments) >= expires:
         raise AwsError(
             "ExpiredTokenException",

@@ -4,9 +4,12 @@ The *world* clock is the wall clock plus every advance a test asked for. It
 dates what AWS dates: the ``Date`` header, creation and last-use dates, session
 expiry, propagation.
 
-The *signature* clock is the wall clock plus the skew. Clients sign with their
+Signatures are judged by the wall clock plus the skew: clients sign with their
 own clocks, and those stay where they are when a test moves the world a week
-ahead; judging signatures by the world clock would refuse every one of them.
+ahead. They are judged by the world clock plus the skew as well: some SDKs (the
+one for Rust among them) learn the ``Date`` header of each answer and sign the
+next request with it, so they follow the world from their second call on. A
+signature that is in time by either clock is in time.
 """
 
 from __future__ import annotations
@@ -40,9 +43,13 @@ class WorldClock:
         """World time as the naive UTC datetime that moto works with."""
         return datetime.fromtimestamp(self.now(), UTC).replace(tzinfo=None)
 
-    def signature_now(self) -> float:
-        """What a wrongly set server would hold a signature's date against."""
-        return self._wall() + self.skew
+    def client_now(self) -> float:
+        """Wall time: where clients are that know nothing of the world's clock."""
+        return self._wall()
+
+    def signature_clocks(self) -> tuple[float, float]:
+        """The moments a signature's date may be held against."""
+        return self.client_now() + self.skew, self.now() + self.skew
 
     def http_date(self) -> str:
         """The ``Date`` header: a skewed server shows its skew to everyone."""

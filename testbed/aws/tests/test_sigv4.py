@@ -62,7 +62,11 @@ def test_another_secret_breaks_it():
 
 @pytest.mark.parametrize("drift", [-14 * 60, 0, 14 * 60])
 def test_within_fifteen_minutes_the_date_is_good(drift):
-    check_window(EXAMPLE, SIGNED_AT + drift)
+    check_window(EXAMPLE, [SIGNED_AT + drift])
+
+
+def test_one_clock_that_agrees_is_enough():
+    check_window(EXAMPLE, [SIGNED_AT + 86_400, SIGNED_AT])
 
 
 @pytest.mark.parametrize(
@@ -74,7 +78,7 @@ def test_within_fifteen_minutes_the_date_is_good(drift):
 )
 def test_outside_fifteen_minutes_aws_says_which_way(drift, words):
     with pytest.raises(AwsError, match=words):
-        check_window(EXAMPLE, SIGNED_AT + drift)
+        check_window(EXAMPLE, [SIGNED_AT + drift])
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import requests
+from botocore.exceptions import ClientError
 from conftest import allow, refusal
 
 from strict_aws.propagation import DepartedKey, Propagation
@@ -27,6 +28,24 @@ def test_advancing_moves_dates_but_not_the_signature_window(stand):
         answer = sts.get_caller_identity()
     shown = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"])
     assert week <= shown - before < week + timedelta(seconds=30)
+
+
+def test_a_client_may_sign_by_the_date_it_was_told(stand, monkeypatch):
+    sts = stand.client("sts", stand.user("deploy"))
+    stand.clock(advance=7 * 86_400)
+    codes = []
+    for days in (0, 7, 3):
+        shifted = (datetime.now(UTC) + timedelta(days=days)).replace(tzinfo=None)
+        with monkeypatch.context() as patched:
+            patched.setattr(
+                "botocore.auth.get_current_datetime", lambda *_, now=shifted, **__: now
+            )
+            try:
+                sts.get_caller_identity()
+                codes.append("taken")
+            except ClientError as refused:
+                codes.append(refused.response["Error"]["Code"])
+    assert codes == ["taken", "taken", "SignatureDoesNotMatch"]
 
 
 def test_advances_add_up_and_a_reset_undoes_them(stand):
