@@ -1,1 +1,36 @@
-//! x
+//! The decision of keyturn: what to do next, given everything that was observed.
+//!
+//! [`next`] is a pure function of [`Facts`] and [`Policy`]. It answers with one [`Step`] at most; the program performs
+//! it, observes again and asks again, so that a run resumed after a crash is the same run as a new one.
+//!
+//! Invariants of this crate, as absences:
+//!
+//! * it knows no clock: the time is a field of [`Facts`], and it is the servers' time;
+//! * it knows no environment, file, network, thread or randomness, and has no dependency;
+//! * it never sees a secret: a secret is only ever "the secret of key K", "of no key", or "unknown".
+//!
+//! Where to find a rule: [`plan`] holds the rules in the order in which they apply, one function each; `picture` holds
+//! what is derived from an observation (who owns a secret, since when nothing was written); [`policy`] holds the time
+//! constants and the inequalities between them; [`world`] is the model of the two APIs that dry runs are folded over.
+
+pub mod facts;
+mod key;
+mod picture;
+pub mod plan;
+pub mod policy;
+pub mod step;
+mod time;
+pub mod world;
+
+pub use facts::{
+    Clocks, Facts, IdHalf, IdValue, Intent, Journal, Key, LastUsed, Marker, Pair, Proof, Run, SecretHalf,
+    SecretValue, Service, Status, Target,
+};
+pub use key::KeyId;
+pub use picture::{Role, roles};
+
+pub use plan::next;
+pub use policy::{Bounds, Policy, PolicyError, Settings};
+pub use step::{Block, Incomplete, Step, Verdict, Wait};
+pub use time::Timestamp;
+pub use world::World;

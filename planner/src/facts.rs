@@ -1,0 +1,318 @@
+//! What was observed, and what this run remembers. Nothing here is a conclusion.
+
+use std::time::Duration;
+
+use crate::step::Step;
+use crate::{KeyId, Timestamp};
+
+/// Everything a decision may depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Facts {
+    /// The servers' clocks at the time of the look.
+    pub clocks: Clocks,
+    /// Whether everything below was read afresh in this look. Between full looks the answers of writes are folded in,
+    /// which is enough to go on and never enough to destroy.
+    pub full: bool,
+    /// The user's access keys, all pages, in any order and number.
+    pub keys: Vec<Key>,
+    /// The places that hold a key, in the order in which they are written.
+    pub targets: Vec<Target>,
+    /// The intent record.
+    pub journal: Journal,
+    /// What this process did and knows.
+    pub run: Run,
+}
+
+/// Server times. Keys carry AWS's time, markers GitLab's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Clocks {
+    /// AWS's `Date`.
+    pub aws: Timestamp,
+    /// GitLab's `Date`.
+    pub gitlab: Timestamp,
+}
+
+/// One access key of the user, as `ListAccessKeys` and `GetAccessKeyLastUsed` show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// Its id.
+    pub id: KeyId,
+    /// Whether requests signed with it are accepted.
+    pub status: Status,
+    /// IAM's `CreateDate`.
+    pub created: Timestamp,
+    /// The latest use IAM knows of.
+    pub last_used: LastUsed,
+}
+
+/// The status of an access key. IAM does not say since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Status {
+    /// Accepted.
+    Active,
+    /// Refused, and counted by the quota all the same.
+    Inactive,
+}
+
+/// IAM's record of the latest use: at most one record in 15 minutes, and it may lag. A hint, never a proof of disuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LastUsed {
+    /// No use is recorded.
+    Never,
+    /// Used at this time, by a call to this service.
+    At(Timestamp, Service),
+    /// It could not be read, or was not asked for.
+    Unknown,
+}
+
+/// The service of a recorded use. Our own proof of a key is a call to STS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// AWS Security Token Service.
+    Sts,
+    /// Any other.
+    Other,
+}
+
+/// A place that holds a key.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a handful exist at a time, and a box would hide that this is plain data"
+)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// It was read.
+    Seen(Pair),
+    /// It could not be read. What it holds is unknown, so it may hold anything.
+    Unread,
+}
+
+/// Two variables: the access key id and the secret access key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pair {
+    /// The variable of the id.
+    pub id: IdHalf,
+    /// The variable of the secret.
+    pub secret: SecretHalf,
+    /// `keyturn:hold` stands in one of the descriptions.
+    pub hold: bool,
+}
+
+/// The variable that holds the access key id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IdHalf {
+    /// Its value.
+    pub value: IdValue,
+    /// The marker in its description.
+    pub marker: Option<Marker>,
+}
+
+/// The value of an id variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdValue {
+    /// An access key id.
+    Key(KeyId),
+    /// Text that is no access key id: a placeholder.
+    NotAKey,
+    /// GitLab does not show it.
+    Hidden,
+    /// There is no such variable.
+    Missing,
+}
+
+/// The variable that holds the secret access key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SecretHalf {
+    /// Its value, as far as it can be told.
+    pub value: SecretValue,
+    /// The marker in its description.
+    pub marker: Option<Marker>,
+}
+
+/// The value of a secret variable, told by whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum SecretValue {
+    /// It can be read, and STS was asked whose it is.
+    Readable(Proof),
+    /// GitLab does not show it.
+    Hidden,
+    /// There is no such variable.
+    Missing,
+}
+
+/// What STS said of a readable secret, asked with each Active key id of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// It signs for this key.
+    Of(KeyId),
+    /// Every Active key of the user refused it (`SignatureDoesNotMatch`), or the user has none.
+    OfNone,
+    /// It works together with the id it stands beside, for somebody who is not the user.
+    OfSomebodyElse,
+    /// At least one answer proves nothing: a timeout, or `InvalidClientTokenId`, which a key that is not live yet gives too.
+    Inconclusive,
+}
+
+/// The note at the end of a variable's description. GitLab stores it in one row update with the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Marker {
+    /// The key whose half the variable holds.
+    pub key: KeyId,
+    /// When it was written, by GitLab's clock.
+    pub at: Timestamp,
+    /// The key that was here before; on id variables only.
+    pub prev: Option<KeyId>,
+}
+
+/// The intent record: evidence of whose an orphan is. It is no progress log; nothing is ever resumed from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Journal {
+    /// It was read (or is turned off).
+    Read(Option<Intent>),
+    /// It could not be read.
+    Unread,
+}
+
+/// "At this time a key was about to be created for this user."
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Intent {
+    /// By AWS's clock, because it is compared with `CreateDate`.
+    pub at: Timestamp,
+}
+
+/// The memory of one process. It is lost with the process; nothing is unsafe without it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Run {
+    /// The user's key that signs this run's requests, when it is one of the user's.
+    pub signer: Option<KeyId>,
+    /// Keys whose secret this process holds.
+    pub in_hand: Vec<KeyId>,
+    /// Keys that passed [`Step::Verify`], or that STS accepted in a target.
+    pub verified: Vec<KeyId>,
+    /// The key this run created.
+    pub created: Option<KeyId>,
+    /// The keys that were listed when it was decided to create.
+    pub listed_before: Vec<KeyId>,
+    /// CreateAccessKey was sent, whatever came back. It is sent at most once.
+    pub create_sent: bool,
+    /// The intent record was written by this run.
+    pub journaled: bool,
+    /// The new key never became usable within the budget, or is not the user's.
+    pub unverifiable: bool,
+    /// How many writes that carry the new secret took effect or may yet.
+    pub sent: u32,
+    /// A write of the new secret was refused for certain: that variable did not change and will not.
+    pub refused: bool,
+    /// The own key is being deleted. Final: nothing of it will ever be written.
+    pub undo: bool,
+    /// Keys that were Inactive at the first look of this run.
+    pub inactive_at_start: Vec<KeyId>,
+    /// Writes whose outcome is unknown: they may still land. Only the same value may follow them.
+    pub unclear: Vec<Step>,
+    /// The process was asked to stop.
+    pub stopping: bool,
+    /// Time left before the run's own deadline.
+    pub time_left: Duration,
+    /// The step that the last full look proposed and that wants a second one.
+    pub proposed: Option<Step>,
+}
+
+impl Run {
+    /// A run that has done nothing yet and has this much time.
+    pub fn new(time_left: Duration) -> Run {
+        Run {
+            signer: None,
+            in_hand: Vec::new(),
+            verified: Vec::new(),
+            created: None,
+            listed_before: Vec::new(),
+            create_sent: false,
+            journaled: false,
+            unverifiable: false,
+            sent: 0,
+            refused: false,
+            undo: false,
+            inactive_at_start: Vec::new(),
+            unclear: Vec::new(),
+            stopping: false,
+            time_left,
+            proposed: None,
+        }
+    }
+
+    /// Records that a step is about to be performed. It is called *before* the request leaves, so that no lost answer
+    /// can find a run that believes it sent nothing.
+    pub fn begin(&mut self, step: Step, listed: &[Key]) {
+        self.proposed = None;
+        match step {
+            Step::Create => {
+                self.create_sent = true;
+                self.listed_before = listed.iter().map(|key| key.id).collect();
+            }
+            Step::WriteSecret { key, .. } if self.created == Some(key) => {
+                self.sent = self.sent.saturating_add(1)
+            }
+            Step::Undo { .. } => self.undo = true,
+            Step::SwitchSigner { key } => self.signer = Some(key),
+            Step::Journal
+            | Step::Verify { .. }
+            | Step::WriteSecret { .. }
+            | Step::WriteId { .. }
+            | Step::Deactivate { .. }
+            | Step::Delete { .. } => {}
+        }
+    }
+
+    /// Records the key that CreateAccessKey returned.
+    pub fn created(&mut self, key: KeyId) {
+        self.created = Some(key);
+        self.in_hand.push(key);
+    }
+
+    /// Records that a write was refused for certain. An earlier attempt of the same write whose outcome is unknown
+    /// keeps counting as sent.
+    pub fn refused(&mut self, step: Step) {
+        if let Step::WriteSecret { key, .. } = step
+            && self.created == Some(key)
+        {
+            self.sent = self.sent.saturating_sub(1);
+            self.refused = true;
+        }
+    }
+
+    /// Records that nobody can say whether a write took effect.
+    pub fn unclear(&mut self, step: Step) {
+        if !self.unclear.contains(&step) {
+            self.unclear.push(step);
+        }
+    }
+}
+
+impl Facts {
+    /// The key with this id, if it is listed.
+    pub fn key(&self, id: KeyId) -> Option<&Key> {
+        self.keys.iter().find(|key| key.id == id)
+    }
+
+    /// The pairs that were read, with their position among the targets.
+    pub fn pairs(&self) -> impl Iterator<Item = (usize, &Pair)> {
+        self.targets
+            .iter()
+            .enumerate()
+            .filter_map(|(at, target)| match target {
+                Target::Seen(pair) => Some((at, pair)),
+                Target::Unread => None,
+            })
+    }
+}
+
+impl Pair {
+    /// The key id that this pair's id variable holds: its value, or where that is hidden what its marker says.
+    pub fn id_key(&self) -> Option<KeyId> {
+        match self.id.value {
+            IdValue::Key(key) => Some(key),
+            IdValue::Hidden => self.id.marker.map(|marker| marker.key),
+            IdValue::NotAKey | IdValue::Missing => None,
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! What follows from an observation: whose secret each target holds, since when nothing was written, which keys are
+//! referenced, and whose the others are. Conclusions only; no rule is applied here.
+
+use std::time::Duration;
+
+use crate::facts::{
+    Facts, IdValue, Journal, Key, LastUsed, Marker, Pair, Proof, SecretValue, Service, Status,
+};
+use crate::{KeyId, Policy, Timestamp};
+
+/// Whose secret a target holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// STS accepted it for this Active key.
+    Proved(KeyId),
+    /// It is hidden, and its marker names this Active key.
+    Noted(KeyId),
+    /// It is hidden without any marker, and the id beside it names this Active key. Enough to replace it by a
+    /// rotation, never enough to remove any key.
+    Presumed(KeyId),
+    /// It belongs, or may belong, to this Inactive key.
+    Disabled(KeyId),
+    /// It belongs to a key that is not listed: deleted, or hidden by a list that lags.
+    Unlisted(KeyId),
+    /// It works with no key of the user, or there is none.
+    Nothing,
+    /// It can't be told.
+    Unknown,
+}
+
+/// Since when no target was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Quiet {
+    /// No target carries any marker: keyturn never wrote there.
+    Untouched,
+    /// A marker contradicts its value, or is missing in one target only: somebody wrote there, nobody knows when.
+    Void,
+    /// The newest marker of all targets.
+    Since(Timestamp),
+}
+
+/// Whose an unreferenced key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Provenance {
+    /// A marker shows that it was in a target before: ours, replaced.
+    Superseded,
+    /// Created within an intent window and never used except to be proved: the orphan of a crash.
+    Orphan,
+    /// Neither. Somebody else's.
+    Foreign,
+}
+
+/// What a key is to this rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// A target holds it, or it is about to be published.
+    Current,
+    /// It was replaced and waits to be retired.
+    Outgoing,
+    /// A crash left it; no target ever held it.
+    Orphan,
+    /// It is not keyturn's.
+    Foreign,
+}
+
+/// What each listed key is to this rotation, in the order of the list.
+pub fn roles(facts: &Facts, policy: &Policy) -> Vec<(Key, Role)> {
+    let picture = Picture::new(facts, policy);
+    let newest = picture.newest_held();
+    let role = |key: &Key| {
+        if facts.run.created == Some(key.id) {
+            return Role::Current;
+        }
+        if picture.is_referenced(key.id) {
+            // A target that lags behind keeps its key in use; the newest one held is where all are going.
+            return if newest.is_some_and(|newest| newest != key.id) {
+                Role::Outgoing
+            } else {
+                Role::Current
+            };
+        }
+        match picture.provenance(key) {
+            Provenance::Superseded => Role::Outgoing,
+            Provenance::Orphan => Role::Orphan,
+            Provenance::Foreign => Role::Foreign,
+        }
+    };
+    facts.keys.iter().map(|key| (*key, role(key))).collect()
+}
+
+/// An observation with the conclusions that more than one rule needs.
+pub(crate) struct Picture<'a> {
+    pub(crate) facts: &'a Facts,
+    pub(crate) policy: &'a Policy,
+    owners: Vec<(usize, &'a Pair, Owner)>,
+}
+
+impl<'a> Picture<'a> {
+    pub(crate) fn new(facts: &'a Facts, policy: &'a Policy) -> Picture<'a> {
+        let owners = facts
+            .pairs()
+            .map(|(at, pair)| (at, pair, owner(facts, pair)))
+            .collect();
+        Picture {
+            facts,
+            policy,
+            owners,
+        }
+    }
+
+    /// The targets that were read, with whose secret each holds.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = (usize, &'a Pair, Owner)> {
+        self.owners.iter().copied()
+    }
+
+    /// The first target that could not be read.
+    pub(crate) fn unread(&self) -> Option<usize> {
+        self.facts
+            .targets
+            .iter()
+            .position(|target| matches!(target, crate::Target::Unread))
+    }
+
+    /// Age of a key, by AWS's clock.
+    pub(crate) fn age(&self, key: &Key) -> Duration {
+        self.facts.clocks.aws.since(key.created)
+    }
+
+    /// The key that every target holds, both halves, proved or noted, and listed Active.
+    pub(crate) fn complete(&self) -> Option<&'a Key> {
+        if self.unread().is_some() {
+            return None;
+        }
+        let mut keys = self.owners().map(|(_, pair, owner)| match owner {
+            Owner::Proved(key) | Owner::Noted(key) if pair.id_key() == Some(key) => Some(key),
+            Owner::Proved(_)
+            | Owner::Noted(_)
+            | Owner::Presumed(_)
+            | Owner::Disabled(_)
+            | Owner::Unlisted(_)
+            | Owner::Nothing
+            | Owner::Unknown => None,
+        });
+        let first = keys.next()??;
+        if !keys.all(|key| key == Some(first)) {
+            return None;
+        }
+        self.facts.key(first).filter(|key| key.status == Status::Active)
+    }
+
+    /// The newest Active key whose secret a target holds, presumed ones included.
+    pub(crate) fn newest_held(&self) -> Option<KeyId> {
+        self.owners()
+            .filter_map(|(_, _, owner)| match owner {
+                Owner::Proved(key) | Owner::Noted(key) | Owner::Presumed(key) => self.facts.key(key),
+                Owner::Disabled(_) | Owner::Unlisted(_) | Owner::Nothing | Owner::Unknown => None,
+            })
+            .max_by_key(|key| (key.created, key.id))
+            .map(|key| key.id)
+    }
+
+    /// Whether any target holds the key's id or its secret, or may hold it, or this run created or signs with it.
+    pub(crate) fn is_referenced(&self, key: KeyId) -> bool {
+        let held = self.owners().any(|(_, pair, owner)| {
+            pair.id_key() == Some(key)
+                || match owner {
+                    Owner::Proved(held)
+                    | Owner::Noted(held)
+                    | Owner::Presumed(held)
+                    | Owner::Disabled(held)
+                    | Owner::Unlisted(held) => held == key,
+                    Owner::Nothing => false,
+                    Owner::Unknown => true,
+                }
+        });
+        held || self.unread().is_some() || self.facts.run.created == Some(key)
+    }
+
+    /// Keys that nothing refers to.
+    pub(crate) fn unreferenced(&self) -> impl Iterator<Item = &'a Key> {
+        self.facts.keys.iter().filter(|key| !self.is_referenced(key.id))
+    }
+
+    /// Whether every key a target refers to is listed. A reference to an unlisted key can mean that the list lags,
+    /// unless it was written longer ago than a list can lag.
+    pub(crate) fn coherent(&self) -> bool {
+        self.owners().all(|(_, pair, owner)| {
+            let unlisted = matches!(owner, Owner::Unlisted(_))
+                || pair.id_key().is_some_and(|key| self.facts.key(key).is_none());
+            !unlisted || self.older_than(stamp(pair), self.policy.bounds.propagation)
+        })
+    }
+
+    /// Whether a time by GitLab's clock is at least this long ago. No time at all is long ago.
+    fn older_than(&self, at: Option<Timestamp>, age: Duration) -> bool {
+        at.is_none_or(|at| self.facts.clocks.gitlab.since(at) >= age)
+    }
+
+    /// Since when no target was written.
+    pub(crate) fn quiet(&self) -> Quiet {
+        let stamps: Vec<Stamp> = self
+            .owners()
+            .map(|(_, pair, owner)| stamp_of(pair, owner))
+            .collect();
+        if stamps.iter().all(|stamp| *stamp == Stamp::None) {
+            return Quiet::Untouched;
+        }
+        let mut newest = None;
+        for stamp in stamps {
+            match stamp {
+                Stamp::At(at) => newest = newest.max(Some(at)),
+                // A target without any variable has nothing that a late look could have missed.
+                Stamp::Empty => {}
+                Stamp::None | Stamp::Void => return Quiet::Void,
+            }
+        }
+        newest.map_or(Quiet::Void, Quiet::Since)
+    }
+
+    /// The end of a period that begins with the last write; `None` while it can't be told when that was.
+    pub(crate) fn quiet_until(&self, period: Duration) -> Option<Timestamp> {
+        match self.quiet() {
+            Quiet::Since(at) => Some(at.after(period)),
+            Quiet::Untouched | Quiet::Void => None,
+        }
+    }
+
+    /// Whether this target wants a marker: it has none, or one that its value contradicts.
+    pub(crate) fn wants_marker(&self, pair: &Pair, owner: Owner) -> bool {
+        match stamp_of(pair, owner) {
+            Stamp::None | Stamp::Void => true,
+            Stamp::At(_) | Stamp::Empty => false,
+        }
+    }
+
+    /// The newest marker of one target.
+    pub(crate) fn written(&self, pair: &Pair) -> Option<Timestamp> {
+        stamp(pair)
+    }
+
+    /// Whose an unreferenced key is, by evidence. Age alone is never evidence.
+    pub(crate) fn provenance(&self, key: &Key) -> Provenance {
+        let superseded = self.owners().any(|(_, pair, _)| {
+            let noted = |marker: Option<Marker>| {
+                marker.is_some_and(|marker| marker.prev == Some(key.id) || marker.key == key.id)
+            };
+            noted(pair.id.marker) || noted(pair.secret.marker)
+        });
+        if superseded {
+            Provenance::Superseded
+        } else if self.within_intent(key) && self.only_proved(key) {
+            Provenance::Orphan
+        } else {
+            Provenance::Foreign
+        }
+    }
+
+    /// When the run that announced its intent can't write any more and the orphan it left is old enough.
+    pub(crate) fn orphan_since(&self, key: &Key) -> Timestamp {
+        key.created.after(self.policy.bounds.orphan)
+    }
+
+    /// When the intent was recorded.
+    pub(crate) fn intent(&self) -> Option<Timestamp> {
+        match self.facts.journal {
+            Journal::Read(intent) => intent.map(|intent| intent.at),
+            Journal::Unread => None,
+        }
+    }
+
+    fn within_intent(&self, key: &Key) -> bool {
+        let bounds = &self.policy.bounds;
+        self.intent().is_some_and(|at| {
+            key.created.after(bounds.clock_grain) >= at && key.created <= at.after(bounds.run + bounds.late)
+        })
+    }
+
+    /// Never used, or only by the proof that its own run made right after creating it.
+    fn only_proved(&self, key: &Key) -> bool {
+        match key.last_used {
+            LastUsed::Never => true,
+            LastUsed::At(at, Service::Sts) => {
+                at <= key
+                    .created
+                    .after(self.policy.bounds.run + self.policy.bounds.late)
+            }
+            LastUsed::At(_, Service::Other) | LastUsed::Unknown => false,
+        }
+    }
+}
+
+/// Whose secret a target holds. Where the value can be read, STS decides and markers are not believed; where it is
+/// hidden, its marker counts only while the id beside it has not been edited by hand.
+fn owner(facts: &Facts, pair: &Pair) -> Owner {
+    let by_list = |key: KeyId, active: fn(KeyId) -> Owner| match facts.key(key).map(|key| key.status) {
+        Some(Status::Active) => active(key),
+        Some(Status::Inactive) => Owner::Disabled(key),
+        None => Owner::Unlisted(key),
+    };
+    match pair.secret.value {
+        SecretValue::Missing => Owner::Nothing,
+        SecretValue::Readable(Proof::Of(key)) => by_list(key, Owner::Proved),
+        SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive) => Owner::Unknown,
+        SecretValue::Readable(Proof::OfNone) => {
+            // STS can't be asked about Inactive and deleted keys: their ids are refused whatever the secret is.
+            let named = pair.secret.marker.map(|marker| marker.key).or(pair.id_key());
+            match named.map(|key| (key, facts.key(key).map(|key| key.status))) {
+                Some((key, Some(Status::Inactive))) => Owner::Disabled(key),
+                Some((key, None)) => Owner::Unlisted(key),
+                Some((_, Some(Status::Active))) | None => Owner::Nothing,
+            }
+        }
+        SecretValue::Hidden => match pair.secret.marker {
+            Some(marker) if id_is_as_written(facts, pair, marker) => by_list(marker.key, Owner::Noted),
+            Some(_) => Owner::Unknown,
+            None if pair.id.marker.is_some() => Owner::Unknown,
+            None => match pair.id.value {
+                // An unlisted id without any marker may be another user's, in a pair that works.
+                IdValue::Key(key) if facts.key(key).is_none() => Owner::Unknown,
+                IdValue::Key(key) => by_list(key, Owner::Presumed),
+                IdValue::Hidden => Owner::Unknown,
+                IdValue::NotAKey | IdValue::Missing => Owner::Nothing,
+            },
+        },
+    }
+}
+
+/// Whether the id variable is as keyturn left it, so that the marker of a hidden secret can be believed: a person who
+/// replaces a pair by hand changes the id too, and leaves the descriptions.
+fn id_is_as_written(facts: &Facts, pair: &Pair, secret: Marker) -> bool {
+    match (pair.id.value, pair.id.marker) {
+        (IdValue::Key(value), Some(marker)) => value == marker.key,
+        // The first rotation of this pair was cut between its two writes: the id is still the older one.
+        (IdValue::Key(value), None) => {
+            value == secret.key
+                || match (facts.key(value), facts.key(secret.key)) {
+                    (Some(value), Some(key)) => value.created <= key.created,
+                    (None, _) => true,
+                    (_, None) => false,
+                }
+        }
+        (IdValue::NotAKey, marker) => marker.is_none(),
+        (IdValue::Hidden | IdValue::Missing, _) => true,
+    }
+}
+
+/// What the markers of one target say about its last write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stamp {
+    /// There are no variables.
+    Empty,
+    /// There is no marker.
+    None,
+    /// A marker names another key than its value.
+    Void,
+    /// The newer of its markers.
+    At(Timestamp),
+}
+
+fn stamp_of(pair: &Pair, owner: Owner) -> Stamp {
+    if pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing {
+        return Stamp::Empty;
+    }
+    let id_contradicts = match (pair.id.marker, pair.id.value) {
+        (Some(marker), IdValue::Key(value)) => marker.key != value,
+        (Some(_), IdValue::NotAKey) => true,
+        (Some(_), IdValue::Hidden | IdValue::Missing) | (None, _) => false,
+    };
+    let secret_contradicts = match (pair.secret.marker, owner) {
+        (Some(marker), Owner::Proved(key)) => marker.key != key,
+        (Some(_), Owner::Unknown | Owner::Nothing) => true,
+        (Some(_), Owner::Noted(_) | Owner::Presumed(_) | Owner::Disabled(_) | Owner::Unlisted(_))
+        | (None, _) => false,
+    };
+    if id_contradicts || secret_contradicts {
+        return Stamp::Void;
+    }
+    stamp(pair).map_or(Stamp::None, Stamp::At)
+}
+
+/// The newer of a target's markers.
+fn stamp(pair: &Pair) -> Option<Timestamp> {
+    let at = |marker: Option<Marker>| marker.map(|marker| marker.at);
+    at(pair.id.marker).max(at(pair.secret.marker))
+}

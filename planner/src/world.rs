@@ -1,0 +1,143 @@
+//! The two APIs as a pure function: what a successful request changes, and what a look then shows. Dry runs are the
+//! decision folded over it.
+
+use crate::facts::{
+    Clocks, Facts, IdValue, Intent, Journal, Key, LastUsed, Marker, Pair, Proof, Run, SecretValue, Status,
+    Target,
+};
+use crate::plan::next;
+use crate::{KeyId, Policy, Step, Verdict};
+
+/// What exists: the user's keys, what the variables hold, the intent record, and the time.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct World {
+    /// The servers' clocks.
+    pub clocks: Clocks,
+    /// The user's keys.
+    pub keys: Vec<Key>,
+    /// The targets, as a look shows them.
+    pub targets: Vec<Target>,
+    /// The intent record.
+    pub journal: Journal,
+}
+
+impl World {
+    /// The world that an observation describes.
+    pub fn of(facts: &Facts) -> World {
+        World {
+            clocks: facts.clocks,
+            keys: facts.keys.clone(),
+            targets: facts.targets.clone(),
+            journal: facts.journal,
+        }
+    }
+
+    /// What a full look by this run shows.
+    pub fn look(&self, run: Run) -> Facts {
+        Facts {
+            clocks: self.clocks,
+            full: true,
+            keys: self.keys.clone(),
+            targets: self.targets.clone(),
+            journal: self.journal,
+            run,
+        }
+    }
+
+    /// What a step changes when it takes effect. `new` is the id that CreateAccessKey would return.
+    pub fn apply(&mut self, step: Step, new: KeyId) {
+        let at = self.clocks.gitlab;
+        match step {
+            Step::Journal => self.journal = Journal::Read(Some(Intent { at: self.clocks.aws })),
+            Step::Create => self.keys.push(Key {
+                id: new,
+                status: Status::Active,
+                created: self.clocks.aws,
+                last_used: LastUsed::Never,
+            }),
+            Step::WriteSecret { target, key } => {
+                if let Some(pair) = self.pair(target) {
+                    pair.secret.value = match pair.secret.value {
+                        SecretValue::Readable(_) => SecretValue::Readable(Proof::Of(key)),
+                        // A new variable is hidden where the server can: what it holds is told by its marker alone.
+                        SecretValue::Hidden | SecretValue::Missing => SecretValue::Hidden,
+                    };
+                    pair.secret.marker = Some(Marker { key, at, prev: None });
+                }
+            }
+            Step::WriteId { target, key, prev } => {
+                if let Some(pair) = self.pair(target) {
+                    pair.id.value = match pair.id.value {
+                        IdValue::Hidden => IdValue::Hidden,
+                        IdValue::Key(_) | IdValue::NotAKey | IdValue::Missing => IdValue::Key(key),
+                    };
+                    pair.id.marker = Some(Marker { key, at, prev });
+                }
+            }
+            Step::Deactivate { key } => {
+                for held in self.keys.iter_mut().filter(|held| held.id == key) {
+                    held.status = Status::Inactive;
+                }
+            }
+            Step::Delete { key } | Step::Undo { key } => self.keys.retain(|held| held.id != key),
+            Step::Verify { .. } | Step::SwitchSigner { .. } => {}
+        }
+    }
+
+    fn pair(&mut self, target: usize) -> Option<&mut Pair> {
+        match self.targets.get_mut(target)? {
+            Target::Seen(pair) => Some(pair),
+            Target::Unread => None,
+        }
+    }
+}
+
+/// More steps than any run takes: two targets need ten.
+const ENOUGH: usize = 100;
+
+/// What a run that met no failure would do from here, and how it would end.
+pub fn dry_run(facts: &Facts, policy: &Policy) -> (Vec<Step>, Verdict) {
+    let new = KeyId::hypothetical();
+    let mut world = World::of(facts);
+    let mut facts = facts.clone();
+    let mut steps = Vec::new();
+    for _ in 0..ENOUGH {
+        match next(&facts, policy) {
+            Verdict::Look(step) => {
+                let mut run = facts.run.clone();
+                run.proposed = facts.full.then_some(step);
+                facts = world.look(run);
+            }
+            Verdict::Do(step) => {
+                let mut run = facts.run.clone();
+                run.begin(step, &facts.keys);
+                world.apply(step, new);
+                succeeded(&mut run, step, new);
+                steps.push(step);
+                facts = world.look(run);
+            }
+            end @ (Verdict::Converged { .. }
+            | Verdict::Wait(_)
+            | Verdict::Blocked(_)
+            | Verdict::Incomplete(_)) => {
+                return (steps, end);
+            }
+        }
+    }
+    (steps, Verdict::Incomplete(crate::Incomplete::OutOfTime))
+}
+
+/// What a run remembers of a step that succeeded.
+pub fn succeeded(run: &mut Run, step: Step, new: KeyId) {
+    match step {
+        Step::Journal => run.journaled = true,
+        Step::Create => run.created(new),
+        Step::Verify { key } => run.verified.push(key),
+        Step::WriteSecret { .. }
+        | Step::WriteId { .. }
+        | Step::SwitchSigner { .. }
+        | Step::Deactivate { .. }
+        | Step::Delete { .. }
+        | Step::Undo { .. } => {}
+    }
+}
