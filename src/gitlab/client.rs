@@ -1,0 +1,495 @@
+//! The connection to GitLab: one client, its retries, and its clock.
+
+use std::fmt;
+use std::time::Duration;
+
+use jiff::fmt::rfc2822;
+use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::{Certificate, Client, RequestBuilder, Url, redirect};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde::de::DeserializeOwned;
+
+use super::errors::{self, Cause, Document, Doing};
+use crate::clock::ServerClock;
+use crate::failure::{Class, Failure};
+use crate::secret::Secret;
+
+const ATTEMPTS: u32 = 3;
+const CONNECT: Duration = Duration::from_secs(4);
+const REQUEST: Duration = Duration::from_secs(8);
+/// Idle connections are dropped before any server in front of GitLab does, so that a request that may be sent only once
+/// does not die on a connection that was closed meanwhile.
+const IDLE: Duration = Duration::from_secs(5);
+/// The longest `Retry-After` that is waited for.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+/// A hundred variables, each well above GitLab's documented 10,000 characters, fit.
+const LARGEST_BODY: usize = 32 << 20;
+
+/// How GitLab is reached.
+#[derive(Clone, Debug)]
+pub struct GitlabSettings {
+    /// The API root, such as `https://gitlab.example.com/api/v4`: what a job has in `CI_API_V4_URL`.
+    pub api_url: String,
+    /// A personal, group or project access token. Its shape is not checked: the prefix is a setting of the instance.
+    pub token: Secret,
+    /// Certificates of authorities to trust besides the system's.
+    pub ca_pem: Option<Vec<u8>>,
+}
+
+/// What variables belong to, by number or full path. Numbers survive renaming.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Container {
+    /// A group.
+    Group(String),
+    /// A project.
+    Project(String),
+}
+
+impl Container {
+    /// The two segments of the path that name it.
+    pub(super) fn segments(&self) -> [&str; 2] {
+        match self {
+            Container::Group(name) => ["groups", name],
+            Container::Project(name) => ["projects", name],
+        }
+    }
+}
+
+impl fmt::Display for Container {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Container::Group(name) => write!(f, "group/{name}"),
+            Container::Project(name) => write!(f, "project/{name}"),
+        }
+    }
+}
+
+/// A GitLab instance, seen with one token. Clones share connections and clock.
+#[derive(Clone, Debug)]
+pub struct Gitlab {
+    pub(super) http: Client,
+    root: Url,
+    clock: ServerClock,
+}
+
+/// An answer, whatever its status.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) html: bool,
+    pub(super) next_page: Option<String>,
+    pub(super) total: Option<usize>,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    /// The error document in it.
+    pub(super) fn document(&self) -> Option<Document> {
+        Document::parse(&self.body)
+    }
+
+    /// It is not what GitLab answers.
+    pub(super) fn unexpected(&self) -> Cause {
+        errors::unexpected(self.status, self.html)
+    }
+
+    /// The JSON of a read that succeeded. GitLab answers every read of keyturn with 200; a sign-in page does, too.
+    pub(super) fn json<T: DeserializeOwned>(&self, doing: &Doing<'_>) -> Result<T, Failure> {
+        if self.status != 200 {
+            let cause = if self.status < 300 {
+                self.unexpected()
+            } else {
+                errors::of_answer(self, doing.container)
+            };
+            return Err(cause.failed(doing));
+        }
+        serde_json::from_slice(&self.body).map_err(|_| self.unexpected().failed(doing))
+    }
+}
+
+/// What became of one request.
+enum Sent {
+    Answered(Answer),
+    /// The connection was never made: GitLab knows nothing of it.
+    Never(Cause),
+    /// It left, and no whole answer came.
+    Lost(Cause),
+}
+
+/// What became of a write, after all attempts.
+pub(super) enum Outcome {
+    /// A success, yet to be compared with what was sent.
+    Answered(Answer),
+    /// No attempt took effect.
+    Refused(Cause),
+    /// One may have.
+    Unclear(Cause),
+}
+
+impl Gitlab {
+    /// Prepares the connection; nothing is sent yet. The process-wide TLS provider must be installed.
+    ///
+    /// Redirects are not followed: GitLab answers them for moved projects only, and the token belongs to one address.
+    pub fn open(settings: &GitlabSettings) -> Result<Gitlab, Failure> {
+        let root = api_root(&settings.api_url)?;
+        let mut token = HeaderValue::from_str(settings.token.expose()).map_err(|_| {
+            Failure::settings(
+                "token_malformed",
+                "GitLab was not asked: the token holds characters that can't be sent",
+                "Check GITLAB_TOKEN for line ends and other characters that are not the token's.",
+            )
+        })?;
+        token.set_sensitive(true);
+        let mut headers = HeaderMap::new();
+        headers.insert("private-token", token);
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(Failure {
+                class: Class::Unexpected,
+                reason: "no_tls_provider",
+                message: "GitLab was not asked: no TLS provider is installed".to_owned(),
+                advice: "This is a defect of keyturn; report it.".to_owned(),
+            });
+        }
+        let mut builder = Client::builder()
+            .default_headers(headers)
+            .user_agent(concat!("keyturn/", env!("CARGO_PKG_VERSION")))
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .connect_timeout(CONNECT)
+            .timeout(REQUEST)
+            .pool_idle_timeout(IDLE)
+            .pool_max_idle_per_host(1);
+        if let Some(pem) = &settings.ca_pem {
+            builder = builder.tls_certs_merge(authorities(pem)?);
+        }
+        let http = builder.build().map_err(|_| {
+            Failure::settings(
+                "tls",
+                "GitLab was not asked: TLS can't be set up",
+                "The system may have no certificates of authorities; give them in KEYTURN_CA_FILE. Check the proxy \
+                 settings as well.",
+            )
+        })?;
+        Ok(Gitlab {
+            http,
+            root,
+            clock: ServerClock::default(),
+        })
+    }
+
+    /// GitLab's time, by the `Date` header of every answer.
+    pub fn clock(&self) -> &ServerClock {
+        &self.clock
+    }
+
+    /// The address below the API root. Each segment is percent-encoded, so that the slash of a path stays within it.
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, Failure> {
+        // A segment of dots would be dropped from the address, and another one would be asked.
+        let harmless = segments
+            .iter()
+            .all(|segment| !matches!(*segment, "" | "." | ".."));
+        let mut url = self.root.clone();
+        match url.path_segments_mut() {
+            Ok(mut path) if harmless => {
+                path.pop_if_empty().extend(segments);
+            }
+            Ok(_) | Err(()) => {
+                return Err(Failure::settings(
+                    "name_malformed",
+                    "GitLab was not asked: the name of a group, project or variable is empty or made of dots",
+                    "Check the targets.",
+                ));
+            }
+        }
+        Ok(url)
+    }
+
+    /// Reads, and reads again after what may pass.
+    pub(super) async fn get(&self, url: Url, doing: &Doing<'_>) -> Result<Answer, Failure> {
+        let mut attempt = 1;
+        loop {
+            let pause = match self.send(self.http.get(url.clone())).await {
+                Sent::Answered(answer) => match pause_after(&answer, attempt) {
+                    Some(pause) => pause,
+                    None => return Ok(answer),
+                },
+                Sent::Never(cause) | Sent::Lost(cause) => match pause_after_silence(&cause, attempt) {
+                    Some(pause) => pause,
+                    None => return Err(cause.failed(doing)),
+                },
+            };
+            tokio::time::sleep(pause).await;
+            attempt += 1;
+        }
+    }
+
+    /// Writes. A repeatable request (a PUT of the same value: GitLab has no precondition and no version, so the second
+    /// is as good as the first) is sent again after what may pass; any other only when the connection was never made.
+    ///
+    /// One attempt whose outcome is unknown makes the whole unknown, unless a later one succeeds.
+    pub(super) async fn write(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+        repeatable: bool,
+        container: &Container,
+    ) -> Outcome {
+        let mut unknown: Option<Cause> = None;
+        let mut attempt = 1;
+        loop {
+            let (cause, certain, pause) = match self.send(request()).await {
+                Sent::Answered(answer) if (200..300).contains(&answer.status) => {
+                    return Outcome::Answered(answer);
+                }
+                Sent::Answered(answer) => {
+                    let pause = if repeatable {
+                        pause_after(&answer, attempt)
+                    } else {
+                        None
+                    };
+                    (
+                        errors::of_answer(&answer, Some(container)),
+                        errors::is_refusal(&answer),
+                        pause,
+                    )
+                }
+                Sent::Never(cause) => {
+                    let pause = pause_after_silence(&cause, attempt);
+                    (cause, true, pause)
+                }
+                Sent::Lost(cause) => {
+                    let pause = if repeatable {
+                        pause_after_silence(&cause, attempt)
+                    } else {
+                        None
+                    };
+                    (cause, false, pause)
+                }
+            };
+            if let Some(pause) = pause {
+                if !certain {
+                    unknown = Some(cause);
+                }
+                tokio::time::sleep(pause).await;
+                attempt += 1;
+                continue;
+            }
+            return match (certain, unknown) {
+                (true, None) => Outcome::Refused(cause),
+                (true, Some(earlier)) => Outcome::Unclear(earlier.then(cause)),
+                (false, _) => Outcome::Unclear(cause),
+            };
+        }
+    }
+
+    async fn send(&self, request: RequestBuilder) -> Sent {
+        match self.exchange(request).await {
+            Ok(Some(answer)) => Sent::Answered(answer),
+            Ok(None) => Sent::Lost(Cause::incomplete(
+                "gitlab_error",
+                "GitLab's answer is larger than any should be",
+            )),
+            Err(error) => {
+                let silence = errors::of_transport(&error.without_url());
+                if silence.never_sent {
+                    Sent::Never(silence.cause)
+                } else {
+                    Sent::Lost(silence.cause)
+                }
+            }
+        }
+    }
+
+    /// `None`: the body is too large.
+    async fn exchange(&self, request: RequestBuilder) -> Result<Option<Answer>, reqwest::Error> {
+        let mut response = request.send().await?;
+        let headers = response.headers();
+        let text = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::trim)
+        };
+        if let Some(date) = text(DATE.as_str()) {
+            self.clock.note(date);
+        }
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            html: text(CONTENT_TYPE.as_str()).is_some_and(|kind| kind.starts_with("text/html")),
+            next_page: text("x-next-page").map(str::to_owned),
+            total: text("x-total").and_then(|total| total.parse().ok()),
+            retry_after: text(RETRY_AFTER.as_str()).and_then(|text| self.wait(text)),
+            body: Vec::new(),
+        };
+        while let Some(chunk) = response.chunk().await? {
+            if answer.body.len().saturating_add(chunk.len()) > LARGEST_BODY {
+                return Ok(None);
+            }
+            answer.body.extend_from_slice(&chunk);
+        }
+        Ok(Some(answer))
+    }
+
+    /// `Retry-After` is a number of seconds (GitLab's throttle) or a date (proxies), by the server's own clock.
+    fn wait(&self, text: &str) -> Option<Duration> {
+        if let Ok(seconds) = text.parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = planner::Timestamp(rfc2822::parse(text).ok()?.timestamp().as_second());
+        Some(until.since(self.clock.now()?))
+    }
+}
+
+/// How long to wait before the next attempt; `None` when this answer stands.
+fn pause_after(answer: &Answer, attempt: u32) -> Option<Duration> {
+    match (answer.status, answer.retry_after) {
+        (429, Some(wait)) if wait > LONGEST_WAIT => None,
+        (429, Some(wait)) => backoff(attempt).map(|pause| pause.max(wait)),
+        (429 | 500 | 502 | 503 | 504, _) => backoff(attempt),
+        _ => None,
+    }
+}
+
+/// What a person must resolve, such as a certificate, does not pass by waiting.
+fn pause_after_silence(cause: &Cause, attempt: u32) -> Option<Duration> {
+    if cause.class == Class::Incomplete {
+        backoff(attempt)
+    } else {
+        None
+    }
+}
+
+fn backoff(attempt: u32) -> Option<Duration> {
+    (attempt < ATTEMPTS).then(|| Duration::from_millis(500).saturating_mul(attempt))
+}
+
+fn api_root(text: &str) -> Result<Url, Failure> {
+    let usable = |url: &Url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    };
+    // The address is not repeated: somebody may have put a token into it.
+    Url::parse(text).ok().filter(usable).ok_or_else(|| {
+        Failure::settings(
+            "api_url_malformed",
+            "GitLab was not asked: its address is no plain http or https URL",
+            "Set GITLAB_API_URL to the API root, such as https://gitlab.example.com/api/v4, without user, query or \
+             fragment.",
+        )
+    })
+}
+
+/// Reads certificates of authorities, and refuses what could not be trusted anyway before a connection fails for it.
+fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, Failure> {
+    let refuse = |why: &str| {
+        Failure::settings(
+            "ca_file_malformed",
+            format!("GitLab was not asked: {why}"),
+            "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE).",
+        )
+    };
+    let mut store = RootCertStore::empty();
+    let mut certificates = Vec::new();
+    for der in CertificateDer::pem_slice_iter(pem) {
+        let der = der.map_err(|_| refuse("the file of authorities is not PEM"))?;
+        let certificate = Certificate::from_der(&der)
+            .map_err(|_| refuse("a certificate in the file of authorities can't be read"))?;
+        store
+            .add(der)
+            .map_err(|_| refuse("a certificate in the file of authorities can't be read"))?;
+        certificates.push(certificate);
+    }
+    if certificates.is_empty() {
+        return Err(refuse("the file of authorities holds no certificate"));
+    }
+    Ok(certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Answer, Container, Gitlab, GitlabSettings, api_root, authorities, pause_after};
+    use crate::secret::Secret;
+    use std::time::Duration;
+
+    fn open(api_url: &str) -> Gitlab {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = GitlabSettings {
+            api_url: api_url.into(),
+            token: Secret::new("t"),
+            ca_pem: None,
+        };
+        Gitlab::open(&settings).unwrap()
+    }
+
+    #[test]
+    fn paths_stay_in_their_segment() {
+        let gitlab = open("https://gitlab.example.com/root/api/v4/");
+        let [kind, name] = Container::Group("a/b c".into()).segments().map(str::to_owned);
+        assert_eq!(
+            gitlab.url(&[&kind, &name, "variables"]).unwrap().as_str(),
+            "https://gitlab.example.com/root/api/v4/groups/a%2Fb%20c/variables"
+        );
+        assert!(gitlab.url(&["groups", "..", "variables"]).is_err());
+        assert!(gitlab.url(&["groups", "", "variables"]).is_err());
+    }
+
+    #[test]
+    fn an_address_with_more_than_an_address_is_refused() {
+        for text in [
+            "",
+            "gitlab.example.com",
+            "ftp://x/",
+            "https://u:p@x/api/v4",
+            "https://x/?private_token=t",
+        ] {
+            let failure = api_root(text).unwrap_err();
+            assert!(!failure.message.contains("private_token") && !failure.message.contains("u:p"));
+        }
+    }
+
+    #[test]
+    fn an_authority_must_be_a_certificate() {
+        for pem in [
+            "",
+            "nonsense",
+            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        ] {
+            assert_eq!(
+                authorities(pem.as_bytes()).unwrap_err().reason,
+                "ca_file_malformed",
+                "{pem}"
+            );
+        }
+    }
+
+    #[test]
+    fn waits_are_bounded() {
+        let answer = |status, wait: Option<u64>| Answer {
+            status,
+            html: false,
+            next_page: None,
+            total: None,
+            retry_after: wait.map(Duration::from_secs),
+            body: Vec::new(),
+        };
+        assert_eq!(pause_after(&answer(429, Some(31)), 1), None);
+        assert_eq!(
+            pause_after(&answer(429, Some(30)), 1),
+            Some(Duration::from_secs(30))
+        );
+        assert_eq!(
+            pause_after(&answer(429, Some(0)), 2),
+            Some(Duration::from_secs(1))
+        );
+        assert_eq!(
+            pause_after(&answer(429, None), 1),
+            Some(Duration::from_millis(500))
+        );
+        assert_eq!(pause_after(&answer(502, None), 3), None);
+        assert_eq!(pause_after(&answer(403, None), 1), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! The notes that keyturn keeps in the text fields of variables, and their text form.
+//!
+//! GitLab stores a description in the same row update as the value, so a marker is as true as the value beside it, also
+//! where the value is hidden. The owner's own text stands before the marker and is kept.
+
+use jiff::Timestamp as Instant;
+use planner::{Intent, KeyId, Marker, Timestamp};
+
+/// GitLab refuses a description of more characters (`description` is validated with a maximum of 255).
+const LONGEST: usize = 255;
+const MARKER: &str = "[keyturn key=";
+const INTENT: &str = "[keyturn intent ";
+const HOLD: &str = "keyturn:hold";
+
+/// Splits a description into the owner's text and the marker. Only the last marker counts; one that can't be read is no
+/// marker, and stays part of the owner's text.
+pub fn parse(description: Option<&str>) -> (String, Option<Marker>) {
+    let text = description.unwrap_or("");
+    let found = text.rfind(MARKER).and_then(|start| {
+        let (before, rest) = text.split_at_checked(start)?;
+        let (inside, after) = rest.strip_prefix('[')?.split_once(']')?;
+        Some((owner_text(before, after), read_marker(inside)?))
+    });
+    match found {
+        Some((owner, marker)) => (owner, Some(marker)),
+        None => (text.to_owned(), None),
+    }
+}
+
+/// The description that holds the owner's text and the marker: at most 255 characters, of which the marker has the
+/// first claim; the owner's text is cut with `…` when both don't fit.
+pub fn write(owner_text: &str, marker: &Marker) -> String {
+    let prev = marker.prev.map(|key| format!(" prev={key}")).unwrap_or_default();
+    let note = format!("{MARKER}{} at={}{prev}]", marker.key, rfc3339(marker.at));
+    let owner = owner_text.trim_end();
+    if owner.is_empty() {
+        return note;
+    }
+    let room = LONGEST.saturating_sub(note.chars().count()).saturating_sub(1);
+    if owner.chars().count() <= room {
+        return format!("{owner} {note}");
+    }
+    let kept: String = owner.chars().take(room.saturating_sub(1)).collect();
+    format!("{kept}… {note}")
+}
+
+/// Whether the owner asks keyturn to leave this variable alone: the word `keyturn:hold` stands in the description. In
+/// doubt it does: upper and lower case are the same, and punctuation around it is ignored.
+pub fn on_hold(description: Option<&str>) -> bool {
+    let apart = |c: char| !(c.is_alphanumeric() || c == ':' || c == '_' || c == '-');
+    description
+        .unwrap_or("")
+        .split(apart)
+        .any(|word| word.trim_matches([':', '-', '_']).eq_ignore_ascii_case(HOLD))
+}
+
+/// The record that a key is about to be created for this user, at this time of AWS's clock.
+pub fn intent_text(user: &str, at: Timestamp) -> String {
+    format!("{INTENT}user={user} at={}]", rfc3339(at))
+}
+
+/// Reads the intent record for this user. Another user's record is none, and neither is one that can't be read.
+pub fn parse_intent(text: &str, user: &str) -> Option<Intent> {
+    let (_, rest) = text.rsplit_once(INTENT)?;
+    let (inside, _) = rest.split_once(']')?;
+    if word(inside, "user")? != Some(user) {
+        return None;
+    }
+    Some(Intent {
+        at: read_time(word(inside, "at")??)?,
+    })
+}
+
+fn read_marker(inside: &str) -> Option<Marker> {
+    let key = KeyId::parse(word(inside, "key")??)?;
+    let at = read_time(word(inside, "at")??)?;
+    let prev = match word(inside, "prev")? {
+        Some(text) => Some(KeyId::parse(text)?),
+        None => None,
+    };
+    Some(Marker { key, at, prev })
+}
+
+/// The value of `name=value` among the words. `None` when it stands there twice, for then neither can be believed.
+fn word<'a>(inside: &'a str, name: &str) -> Option<Option<&'a str>> {
+    let mut values = inside
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .filter_map(|(left, right)| (left == name).then_some(right));
+    let first = values.next();
+    values.next().is_none().then_some(first)
+}
+
+/// The owner may have written on after the marker; that is kept as well.
+fn owner_text(before: &str, after: &str) -> String {
+    let (before, after) = (before.trim_end(), after.trim());
+    match (before.is_empty(), after.is_empty()) {
+        (_, true) => before.to_owned(),
+        (true, false) => after.to_owned(),
+        (false, false) => format!("{before} {after}"),
+    }
+}
+
+fn read_time(text: &str) -> Option<Timestamp> {
+    text.parse::<Instant>().ok().map(|at| Timestamp(at.as_second()))
+}
+
+/// A time outside of jiff's years (-9999 to 9999) is written as the nearest that it knows.
+fn rfc3339(at: Timestamp) -> String {
+    let nearest = if at.0 < 0 { Instant::MIN } else { Instant::MAX };
+    Instant::from_second(at.0).unwrap_or(nearest).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{intent_text, on_hold, parse, parse_intent, write};
+    use planner::{KeyId, Marker, Timestamp};
+
+    const AT: Timestamp = Timestamp(1_795_316_407);
+
+    fn key(text: &str) -> KeyId {
+        KeyId::parse(text).unwrap()
+    }
+
+    fn marker(prev: bool) -> Marker {
+        Marker {
+            key: key("AKIAIOSFODNN7EXAMPLE"),
+            at: AT,
+            prev: prev.then(|| key("AKIAI44QH8DHBEXAMPLE")),
+        }
+    }
+
+    #[test]
+    fn the_text_form_is_stable() {
+        assert_eq!(
+            write("", &marker(false)),
+            "[keyturn key=AKIAIOSFODNN7EXAMPLE at=2026-11-22T03:00:07Z]"
+        );
+        assert_eq!(
+            write("Deploys.", &marker(true)),
+            "Deploys. [keyturn key=AKIAIOSFODNN7EXAMPLE at=2026-11-22T03:00:07Z prev=AKIAI44QH8DHBEXAMPLE]"
+        );
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let owners = [
+            "",
+            "Deploys the shop",
+            "Schlüssel für die Auslieferung — 配備用の鍵 🔑",
+            "a [keyturn key= of old",
+            "[keyturn key=AKIAI44QH8DHBEXAMPLE at=2020-01-01T00:00:00Z] copied",
+            "[keyturn intent user=x at=2020-01-01T00:00:00Z]",
+            "two\nlines",
+            "e\u{301}\u{200d}\u{202e}",
+        ];
+        for owner in owners {
+            for prev in [false, true] {
+                let text = write(owner, &marker(prev));
+                assert_eq!(
+                    parse(Some(&text)),
+                    (owner.to_owned(), Some(marker(prev))),
+                    "{owner:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_is_cut_and_the_marker_never() {
+        for letter in ["x", "ü", "鍵", "🔑", "e\u{301}"] {
+            for length in [1, 150, 170, 171, 172, 200, 254, 255, 256, 3000] {
+                for prev in [false, true] {
+                    let text = write(&letter.repeat(length), &marker(prev));
+                    assert!(text.chars().count() <= 255, "{letter} {length}");
+                    let (owner, found) = parse(Some(&text));
+                    assert_eq!(found, Some(marker(prev)));
+                    assert_eq!(write(&owner, &marker(prev)), text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_longest_key_ids_fit() {
+        let long = key(&"A".repeat(32));
+        let text = write(
+            &"🔑".repeat(400),
+            &Marker {
+                key: long,
+                at: AT,
+                prev: Some(long),
+            },
+        );
+        assert_eq!(text.chars().count(), 255);
+        assert_eq!(parse(Some(&text)).1.unwrap().prev, Some(long));
+    }
+
+    #[test]
+    fn unknown_words_are_passed_over_and_text_behind_is_kept() {
+        let text = "Mine. [keyturn key=AKIAIOSFODNN7EXAMPLE v=2 at=2026-11-22T03:00:07Z new] And more.";
+        assert_eq!(
+            parse(Some(text)),
+            ("Mine. And more.".to_owned(), Some(marker(false)))
+        );
+    }
+
+    #[test]
+    fn what_is_malformed_is_no_marker() {
+        let rows = [
+            "[keyturn key=AKIAIOSFODNN7EXAMPLE at=2026-11-22T03:00:07Z",
+            "[keyturn key=AKIAIOSFODNN7EXAMPLE]",
+            "[keyturn key=AKIAIOSFODNN7EXAMPLE at=yesterday]",
+            "[keyturn key=short at=2026-11-22T03:00:07Z]",
+            "[keyturn key=AKIAIOSFODNN7EXAMPLE at=2026-11-22T03:00:07Z prev=?]",
+            "[keyturn key=AKIAIOSFODNN7EXAMPLE key=AKIAI44QH8DHBEXAMPLE at=2026-11-22T03:00:07Z]",
+            "[keyturn key=",
+            "]",
+            "[keyturn key=鍵 at=🔑]",
+            "[keyturn at=2026-11-22T03:00:07Z key=AKIAIOSFODNN7EXAMPLE]",
+        ];
+        for row in rows {
+            assert_eq!(parse(Some(row)), (row.to_owned(), None));
+        }
+        assert_eq!(parse(None), (String::new(), None));
+    }
+
+    #[test]
+    fn every_cut_of_a_description_can_be_read() {
+        let text = format!("ü🔑 {}", write("e\u{301} ]鍵[", &marker(true)));
+        for (at, _) in text.char_indices() {
+            let (head, tail) = text.split_at(at);
+            let _ = (
+                parse(Some(head)),
+                parse(Some(tail)),
+                on_hold(Some(head)),
+                parse_intent(tail, "u"),
+            );
+        }
+    }
+
+    #[test]
+    fn times_beyond_the_calendar_are_written_all_the_same() {
+        for at in [i64::MIN, i64::MAX] {
+            let text = write(
+                "",
+                &Marker {
+                    at: Timestamp(at),
+                    ..marker(false)
+                },
+            );
+            assert!(parse(Some(&text)).1.is_some());
+        }
+    }
+
+    #[test]
+    fn hold_is_a_word() {
+        for text in [
+            "keyturn:hold",
+            "audit until May (keyturn:hold)",
+            "KEYTURN:HOLD.",
+            "a\nkeyturn:hold\nb",
+        ] {
+            assert!(on_hold(Some(text)), "{text}");
+        }
+        for text in ["", "keyturn: hold", "keyturn:holder", "keyturn"] {
+            assert!(!on_hold(Some(text)), "{text}");
+        }
+        assert!(!on_hold(None));
+    }
+
+    #[test]
+    fn an_intent_is_for_its_user_only() {
+        let text = intent_text("deploy@shop", AT);
+        assert_eq!(text, "[keyturn intent user=deploy@shop at=2026-11-22T03:00:07Z]");
+        assert_eq!(parse_intent(&text, "deploy@shop").unwrap().at, AT);
+        assert_eq!(parse_intent(&text, "deploy"), None);
+        assert_eq!(parse_intent("[keyturn intent user=deploy]", "deploy"), None);
+        assert_eq!(parse_intent("", "deploy"), None);
+    }
+}
