@@ -203,13 +203,10 @@ impl Connection {
 }
 
 fn read(listed: &AccessKeyMetadata) -> Option<Key> {
-    let status = match listed.status()? {
-        StatusType::Active => Status::Active,
-        // An expired key signs as little as an Inactive one, and counts as much.
-        StatusType::Inactive | StatusType::Expired => Status::Inactive,
-        // The enum is open. What is not known to be refused may sign.
-        _ => Status::Active,
-    };
+    // An expired key signs as little as an Inactive one, and counts as much. The list of states is open: what is not
+    // known to be refused may sign.
+    let refused = matches!(listed.status()?, StatusType::Inactive | StatusType::Expired);
+    let status = if refused { Status::Inactive } else { Status::Active };
     Some(Key {
         id: KeyId::parse(listed.access_key_id()?)?,
         status,
