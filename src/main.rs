@@ -1,2 +1,170 @@
-//! x
-fn main() {}
+//! The doors of keyturn: the command line, and the Lambda function when `AWS_LAMBDA_RUNTIME_API` is set.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+use keyturn::failure::Failure;
+use keyturn::report::{Command, Exit, Report, RotationReport};
+use keyturn::rotation::StopFlag;
+use keyturn::settings::{Bootstrap, Normalised, clean_or_exec};
+use keyturn::{lambda, log, run};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+
+/// Rotates AWS IAM access keys and rewrites the GitLab CI/CD variables that hold them.
+#[derive(Parser)]
+#[command(version, disable_help_subcommand = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Verb,
+    /// Report on stdout as text or as one JSON document.
+    #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
+    format: Format,
+    /// Also write the JSON report to this file.
+    #[arg(long, value_name = "FILE", global = true)]
+    report: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Do what is due: finish the last rotation, retire its key, create and publish the next.
+    Rotate,
+    /// Finish, deactivate and delete; never create a key.
+    Retire,
+    /// Say what `rotate` would do and why; changes nothing.
+    Plan,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Format {
+    Text,
+    Json,
+}
+
+/// After SIGTERM the request in flight, and the pair it belongs to, get this long.
+const STOP_WITHIN: Duration = Duration::from_secs(8);
+
+fn main() -> ExitCode {
+    match doors() {
+        Ok(exit) => ExitCode::from(exit.code()),
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "keyturn: {error:#}");
+            ExitCode::from(Exit::Unexpected.code())
+        }
+    }
+}
+
+fn doors() -> anyhow::Result<Exit> {
+    let environment = match clean_or_exec() {
+        Ok(environment) => environment,
+        Err(failure) => return Ok(refuse(&failure)),
+    };
+    // Settings that can't be used are reported by the run; until then the log has its default.
+    log::start(
+        Bootstrap::from(&environment.variables)
+            .map_or(Targets::new().with_default(LevelFilter::INFO), |bootstrap| {
+                bootstrap.log
+            }),
+    );
+    // One TLS stack for both remotes; the only error is that a provider is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("no async runtime")?;
+    if environment.variables.contains_key("AWS_LAMBDA_RUNTIME_API") {
+        let served = runtime.block_on(lambda::serve(environment.variables, environment.warnings));
+        return served
+            .map(|()| Exit::Fine)
+            .map_err(|error| anyhow::anyhow!("the Lambda runtime failed: {error}"));
+    }
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(usage) => {
+            let _ = usage.print();
+            return Ok(if usage.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Fine
+            });
+        }
+    };
+    let (report, exit) = runtime.block_on(command(&arguments, environment));
+    deliver(&arguments, &report)?;
+    Ok(exit)
+}
+
+async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exit) {
+    let command = match arguments.command {
+        Verb::Rotate => Command::Rotate,
+        Verb::Retire => Command::Retire,
+        Verb::Plan => Command::Plan,
+    };
+    let stop = StopFlag::default();
+    let running = run::run(
+        command,
+        &environment.variables,
+        environment.warnings,
+        Instant::now() + run::RUN_DEADLINE,
+        stop.clone(),
+    );
+    tokio::select! {
+        ended = running => ended,
+        () = stopped(stop) => {
+            let failure = Failure::incomplete("interrupted", "the run was asked to stop, and a request did not end in time");
+            let report = Report::new(command, RotationReport::not_opened(None, failure));
+            (report, Exit::Incomplete)
+        }
+    }
+}
+
+/// Ends when the time after a request to stop is used up. Until then the run ends by itself.
+async fn stopped(stop: StopFlag) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::warn!("asked to stop: finishing the pair in progress");
+    stop.store(true, Ordering::Relaxed);
+    tokio::time::sleep(STOP_WITHIN).await;
+}
+
+fn deliver(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
+    let json = report.json();
+    let shown = match arguments.format {
+        Format::Text => report.text(),
+        Format::Json => format!("{json}\n"),
+    };
+    std::io::stdout()
+        .write_all(shown.as_bytes())
+        .context("the report could not be written to stdout")?;
+    if let Some(file) = &arguments.report {
+        std::fs::write(file, json + "\n").with_context(|| {
+            format!(
+                "the run is over, but its report could not be written to {}",
+                file.display()
+            )
+        })?;
+    }
+    Ok(())
+}
+
+fn refuse(failure: &Failure) -> Exit {
+    let _ = writeln!(
+        std::io::stderr(),
+        "keyturn: {}\n{}",
+        failure.message,
+        failure.advice
+    );
+    Exit::Usage
+}

@@ -27,10 +27,10 @@ pub use facts::{
     SecretValue, Service, Status, Target,
 };
 pub use key::KeyId;
-pub use picture::{Role, roles};
+pub use picture::{Holds, Role, holdings, roles};
 
 pub use plan::next;
 pub use policy::{Bounds, Policy, PolicyError, Settings};
 pub use step::{Block, Incomplete, Step, Verdict, Wait};
 pub use time::Timestamp;
-pub use world::World;
+pub use world::{World, dry_run};

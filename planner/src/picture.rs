@@ -383,3 +383,32 @@ fn stamp(pair: &Pair) -> Option<Timestamp> {
     let at = |marker: Option<Marker>| marker.map(|marker| marker.at);
     at(pair.id.marker).max(at(pair.secret.marker))
 }
+
+/// What a target holds, as reports say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holds {
+    /// Both halves of this key.
+    Key(KeyId),
+    /// Halves of two keys.
+    Torn,
+    /// It can't be told, or it works with no key of the user.
+    Unknown,
+}
+
+/// What each target holds and when it was last written, in the order of the targets.
+pub fn holdings(facts: &Facts, policy: &Policy) -> Vec<(Holds, Option<Timestamp>)> {
+    let picture = Picture::new(facts, policy);
+    let shown = |at: usize| match picture.owners().find(|(target, ..)| *target == at) {
+        None => (Holds::Unknown, None),
+        Some((_, pair, owner)) => {
+            let holds = match owner {
+                Owner::Proved(key) | Owner::Noted(key) if pair.id_key() == Some(key) => Holds::Key(key),
+                Owner::Proved(_) | Owner::Noted(_) => Holds::Torn,
+                Owner::Presumed(key) | Owner::Disabled(key) => Holds::Key(key),
+                Owner::Unlisted(_) | Owner::Nothing | Owner::Unknown => Holds::Unknown,
+            };
+            (holds, stamp(pair))
+        }
+    };
+    (0..facts.targets.len()).map(shown).collect()
+}

@@ -83,7 +83,7 @@ fn every_setting_reaches_its_place() {
         ("KEYTURN_PROTECTED", "FALSE"),
     ])
     .unwrap();
-    let hours = |hours| Duration::from_secs(hours * 3600);
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
     assert_eq!(settings.user.as_deref(), Some("deploy+ci@example.com"));
     assert_eq!(
         format!("{:?}", settings.containers),

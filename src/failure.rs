@@ -1,0 +1,84 @@
+//! What can go wrong, by what it means for the person who reads it.
+
+use std::fmt;
+
+/// How a failed run ends; the exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Usage or settings: exit code 2.
+    Settings,
+    /// A person must act: exit code 3.
+    Blocked,
+    /// A remote failed; running again is safe: exit code 4.
+    Incomplete,
+    /// A defect of keyturn: exit code 1.
+    Unexpected,
+}
+
+/// A failure: its class, a stable word for scripts, a sentence that begins with what did not happen, and advice.
+///
+/// No text in it comes from a place that can hold a secret: bodies of answers are never quoted, except for the
+/// documented error fields of GitLab's and AWS's error documents.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// How the run ends.
+    pub class: Class,
+    /// A word for scripts, such as `token_expired`.
+    pub reason: &'static str,
+    /// What did not happen, and why.
+    pub message: String,
+    /// What to do next.
+    pub advice: String,
+}
+
+impl Failure {
+    /// A failure that a person must resolve.
+    pub fn blocked(reason: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Failure {
+        Failure {
+            class: Class::Blocked,
+            reason,
+            message: message.into(),
+            advice: advice.into(),
+        }
+    }
+
+    /// A failure that may be gone when keyturn runs again.
+    pub fn incomplete(reason: &'static str, message: impl Into<String>) -> Failure {
+        Failure {
+            class: Class::Incomplete,
+            reason,
+            message: message.into(),
+            advice: "Run again; it is safe.".into(),
+        }
+    }
+
+    /// A setting that can't be used.
+    pub fn settings(reason: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Failure {
+        Failure {
+            class: Class::Settings,
+            reason,
+            message: message.into(),
+            advice: advice.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// The outcome of a request that changes something.
+#[derive(Debug)]
+#[must_use = "an outcome that nobody looks at is how pipelines are locked out"]
+pub enum Written<T> {
+    /// It took effect, and the answer matches what was sent.
+    Done(T),
+    /// It did not take effect and will not: the server refused it with an error of its own.
+    Refused(Failure),
+    /// Nobody can say: it may have taken effect, or may yet.
+    Unclear(Failure),
+}

@@ -1,0 +1,421 @@
+//! What a run says: `keyturn.report/1` as JSON, and the same as text. It is built from key ids, names and times; no type
+//! that can hold a secret reaches this module.
+
+use std::fmt::Write as _;
+
+use planner::{
+    Block, Facts, Holds, Incomplete, KeyId, Policy, Role, Status, Timestamp, Wait, holdings, roles,
+};
+use serde::Serialize;
+
+use crate::failure::{Class, Failure};
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Command {
+    /// Do what is due.
+    Rotate,
+    /// Finish, deactivate and delete; never create.
+    Retire,
+    /// Say what `rotate` would do.
+    Plan,
+}
+
+/// How a rotation ended. The exit code follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// Every target holds the current key and nothing is left to do.
+    Converged,
+    /// A later run goes on.
+    Waiting,
+    /// A person must act.
+    Blocked,
+    /// A remote failed; running again is safe.
+    Incomplete,
+    /// Settings that can't be used, or a defect.
+    Failed,
+}
+
+/// The exit code of a process, by the contract of the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: converged or waiting.
+    Fine,
+    /// 1: unexpected.
+    Unexpected,
+    /// 2: usage or settings.
+    Usage,
+    /// 3: blocked.
+    Blocked,
+    /// 4: incomplete.
+    Incomplete,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Fine => 0,
+            Exit::Unexpected => 1,
+            Exit::Usage => 2,
+            Exit::Blocked => 3,
+            Exit::Incomplete => 4,
+        }
+    }
+}
+
+/// The end of a run, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ending {
+    /// How it ended.
+    pub outcome: Outcome,
+    /// A stable word.
+    pub reason: &'static str,
+    /// A sentence.
+    pub message: String,
+    /// What to do.
+    pub advice: String,
+    /// When another run can go on.
+    pub next_run: Option<Timestamp>,
+}
+
+impl Ending {
+    /// Nothing is left to do.
+    pub fn converged(until: Option<Timestamp>) -> Ending {
+        Ending {
+            outcome: Outcome::Converged,
+            reason: "converged",
+            message: "every target holds the current key".to_owned(),
+            advice: "Nothing to do.".to_owned(),
+            next_run: until,
+        }
+    }
+
+    /// A later run goes on.
+    pub fn waiting(wait: Wait) -> Ending {
+        Ending {
+            outcome: Outcome::Waiting,
+            reason: wait.word(),
+            message: wait.to_string(),
+            advice: wait.advice().to_owned(),
+            next_run: wait.until(),
+        }
+    }
+
+    /// A person must act.
+    pub fn blocked(block: Block) -> Ending {
+        Ending {
+            outcome: Outcome::Blocked,
+            reason: block.word(),
+            message: block.to_string(),
+            advice: block.advice().to_owned(),
+            next_run: None,
+        }
+    }
+
+    /// The run was cut short.
+    pub fn incomplete(why: Incomplete) -> Ending {
+        Ending {
+            outcome: Outcome::Incomplete,
+            reason: why.word(),
+            message: why.to_string(),
+            advice: why.advice().to_owned(),
+            next_run: None,
+        }
+    }
+
+    /// Adds what a remote said.
+    #[must_use]
+    pub fn because(mut self, trouble: Option<&Failure>) -> Ending {
+        if let Some(trouble) = trouble {
+            let _ = write!(self.message, ": {}", trouble.message);
+        }
+        self
+    }
+}
+
+impl From<Failure> for Ending {
+    fn from(failure: Failure) -> Ending {
+        let outcome = match failure.class {
+            Class::Blocked => Outcome::Blocked,
+            Class::Incomplete => Outcome::Incomplete,
+            Class::Settings | Class::Unexpected => Outcome::Failed,
+        };
+        Ending {
+            outcome,
+            reason: failure.reason,
+            message: failure.message,
+            advice: failure.advice,
+            next_run: None,
+        }
+    }
+}
+
+/// A step that was performed, or that `plan` would perform.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Performed {
+    /// Its word.
+    pub step: &'static str,
+    /// The key.
+    pub key: Option<KeyId>,
+    /// The target.
+    pub target: Option<String>,
+    /// When, by the server's clock.
+    pub at: Option<Timestamp>,
+}
+
+/// The report of one run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    schema: &'static str,
+    version: &'static str,
+    command: Command,
+    outcome: Outcome,
+    rotations: Vec<RotationReport>,
+}
+
+/// The report of one rotation.
+#[derive(Clone, Debug, Serialize)]
+pub struct RotationReport {
+    name: String,
+    user: String,
+    account: String,
+    outcome: Outcome,
+    reason: &'static str,
+    message: String,
+    advice: String,
+    next_run: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    warnings: Vec<String>,
+    keys: Vec<KeyReport>,
+    targets: Vec<TargetReport>,
+    steps: Vec<StepReport>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct KeyReport {
+    id: String,
+    status: &'static str,
+    created: String,
+    role: &'static str,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct TargetReport {
+    target: String,
+    holds: String,
+    written: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+struct StepReport {
+    step: &'static str,
+    key: Option<String>,
+    target: Option<String>,
+    at: Option<String>,
+}
+
+impl RotationReport {
+    /// Builds the report from the last observation, if there was one.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of the report, and it is built in one place"
+    )]
+    pub(crate) fn new(
+        user: String,
+        account: String,
+        facts: Option<&Facts>,
+        policy: &Policy,
+        targets: Vec<String>,
+        steps: Vec<Performed>,
+        warnings: Vec<String>,
+        ending: Ending,
+    ) -> RotationReport {
+        let keys = facts.map(|facts| roles(facts, policy)).unwrap_or_default();
+        let held = facts.map(|facts| holdings(facts, policy)).unwrap_or_default();
+        RotationReport {
+            name: user.clone(),
+            user,
+            account,
+            outcome: ending.outcome,
+            reason: ending.reason,
+            message: ending.message,
+            advice: ending.advice,
+            next_run: ending.next_run.map(rfc3339),
+            warnings,
+            keys: keys
+                .into_iter()
+                .map(|(key, role)| KeyReport {
+                    id: key.id.to_string(),
+                    status: match key.status {
+                        Status::Active => "Active",
+                        Status::Inactive => "Inactive",
+                    },
+                    created: rfc3339(key.created),
+                    role: match role {
+                        Role::Current => "current",
+                        Role::Outgoing => "outgoing",
+                        Role::Orphan => "orphan",
+                        Role::Foreign => "foreign",
+                    },
+                })
+                .collect(),
+            targets: targets
+                .into_iter()
+                .enumerate()
+                .map(|(at, target)| {
+                    let (holds, written) = held.get(at).copied().unwrap_or((Holds::Unknown, None));
+                    let holds = match holds {
+                        Holds::Key(key) => key.to_string(),
+                        Holds::Torn => "torn".to_owned(),
+                        Holds::Unknown => "unknown".to_owned(),
+                    };
+                    TargetReport {
+                        target,
+                        holds,
+                        written: written.map(rfc3339),
+                    }
+                })
+                .collect(),
+            steps: steps
+                .into_iter()
+                .map(|step| StepReport {
+                    step: step.step,
+                    key: step.key.map(|key| key.to_string()),
+                    target: step.target,
+                    at: step.at.map(rfc3339),
+                })
+                .collect(),
+        }
+    }
+
+    /// The report of a rotation that could not be opened.
+    pub fn not_opened(user: Option<&str>, failure: Failure) -> RotationReport {
+        let ending = Ending::from(failure);
+        let user = user.unwrap_or_default().to_owned();
+        RotationReport {
+            name: user.clone(),
+            user,
+            account: String::new(),
+            outcome: ending.outcome,
+            reason: ending.reason,
+            message: ending.message,
+            advice: ending.advice,
+            next_run: None,
+            warnings: Vec::new(),
+            keys: Vec::new(),
+            targets: Vec::new(),
+            steps: Vec::new(),
+        }
+    }
+}
+
+impl Report {
+    /// The report of a run with one rotation.
+    pub fn new(command: Command, rotation: RotationReport) -> Report {
+        Report {
+            schema: "keyturn.report/1",
+            version: env!("CARGO_PKG_VERSION"),
+            command,
+            outcome: rotation.outcome,
+            rotations: vec![rotation],
+        }
+    }
+
+    /// Whether the run ended well.
+    pub fn is_fine(&self) -> bool {
+        matches!(self.outcome, Outcome::Converged | Outcome::Waiting)
+    }
+
+    /// The exit code that says so. `settings` tells a failure of settings from a defect.
+    pub fn exit(&self, settings: bool) -> Exit {
+        match self.outcome {
+            Outcome::Converged | Outcome::Waiting => Exit::Fine,
+            Outcome::Blocked => Exit::Blocked,
+            Outcome::Incomplete => Exit::Incomplete,
+            Outcome::Failed if settings => Exit::Usage,
+            Outcome::Failed => Exit::Unexpected,
+        }
+    }
+
+    /// One JSON document.
+    pub fn json(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// A short sentence, for a Lambda error.
+    pub fn summary(&self) -> String {
+        self.rotations
+            .iter()
+            .map(|rotation| format!("{}: {}", rotation.reason, rotation.message))
+            .collect()
+    }
+
+    /// For people.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        for rotation in &self.rotations {
+            rotation.write_text(self.command, &mut text);
+        }
+        text
+    }
+}
+
+impl RotationReport {
+    fn write_text(&self, command: Command, text: &mut String) {
+        let outcome = match self.outcome {
+            Outcome::Converged => "converged",
+            Outcome::Waiting => "waiting",
+            Outcome::Blocked => "blocked",
+            Outcome::Incomplete => "incomplete",
+            Outcome::Failed => "failed",
+        };
+        let who = if self.user.is_empty() {
+            "keyturn"
+        } else {
+            &self.user
+        };
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{who}: {outcome} ({}): {}", self.reason, self.message);
+        let planned = if command == Command::Plan { "would " } else { "" };
+        for step in &self.steps {
+            let of = [step.key.as_deref(), step.target.as_deref()]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" -> ");
+            let _ = writeln!(text, "  {planned}{:<13} {of}", step.step);
+        }
+        for key in &self.keys {
+            let _ = writeln!(
+                text,
+                "  key {} {:<8} {:<8} created {}",
+                key.id, key.status, key.role, key.created
+            );
+        }
+        for target in &self.targets {
+            let written = target.written.as_deref().unwrap_or("at an unknown time");
+            let _ = writeln!(
+                text,
+                "  target {} holds {}, written {written}",
+                target.target, target.holds
+            );
+        }
+        for warning in &self.warnings {
+            let _ = writeln!(text, "  warning: {warning}");
+        }
+        if let Some(next) = &self.next_run {
+            let _ = writeln!(text, "  next run: {next}");
+        }
+        let _ = writeln!(text, "  advice: {}", self.advice);
+    }
+}
+
+/// A server's time as reports write it.
+pub(crate) fn rfc3339(at: Timestamp) -> String {
+    jiff::Timestamp::from_second(at.0)
+        .map(|at| at.to_string())
+        .unwrap_or_default()
+}

@@ -1,0 +1,271 @@
+//! A full look: everything is read, nothing is concluded. GitLab is read first and the keys after it, so that every key
+//! a variable refers to can be in the list.
+
+use planner::{
+    Clocks, Facts, IdHalf, IdValue, Journal, Key, KeyId, LastUsed, Pair, Proof, SecretHalf, SecretValue,
+    Status, Target,
+};
+
+use super::Rotation;
+use crate::aws::{Answer, CallerKind};
+use crate::failure::Failure;
+use crate::gitlab::{Variable, find, marker, other_scopes};
+use crate::secret::{KeyPair, Secret};
+
+impl Rotation {
+    /// Reads every variable and every key.
+    pub(super) async fn look(&mut self) -> Result<Facts, Failure> {
+        self.inconclusive = None;
+        self.seen = Vec::new();
+        for container in self.settings.containers.clone() {
+            let seen = self.gitlab.variables(&container).await;
+            self.seen.push(seen);
+        }
+        // With a single target there is nothing to repair that was read.
+        if let [Err(failure)] = self.seen.as_slice() {
+            return Err(failure.clone());
+        }
+        let mut keys = self.list_keys().await?;
+        if keys.len() > 1 {
+            for key in &mut keys {
+                key.last_used = self.aws.last_used(key.id).await?.0;
+            }
+        }
+        self.facts(keys, true).await
+    }
+
+    /// The user's keys. A key that this run created exists even where the list does not show it yet.
+    pub(super) async fn list_keys(&self) -> Result<Vec<Key>, Failure> {
+        let mut keys = self.aws.list_keys(&self.user).await?;
+        if let Some(own) = self
+            .created
+            .filter(|own| !self.run.undo && !keys.iter().any(|key| key.id == own.id))
+        {
+            keys.push(own);
+        }
+        Ok(keys)
+    }
+
+    /// The observation, from the variables last seen and these keys.
+    pub(super) async fn facts(&mut self, keys: Vec<Key>, full: bool) -> Result<Facts, Failure> {
+        let mut targets = Vec::new();
+        for at in 0..self.seen.len() {
+            targets.push(self.target(at, &keys).await?);
+        }
+        Ok(Facts {
+            clocks: self.clocks()?,
+            full,
+            keys,
+            targets,
+            journal: self.journal()?,
+            run: self.run.clone(),
+        })
+    }
+
+    fn clocks(&self) -> Result<Clocks, Failure> {
+        let missing = |server: &str| {
+            Failure::incomplete(
+                "no_date",
+                format!("nothing was changed: the answers of {server} carry no usable Date"),
+            )
+        };
+        Ok(Clocks {
+            aws: self.aws.clock().now().ok_or_else(|| missing("AWS"))?,
+            gitlab: self.gitlab.clock().now().ok_or_else(|| missing("GitLab"))?,
+        })
+    }
+
+    fn journal(&self) -> Result<Journal, Failure> {
+        let Some(name) = &self.settings.journal else {
+            return Ok(Journal::Read(None));
+        };
+        match self.seen.first() {
+            Some(Ok(variables)) => {
+                let variable = find(variables, name, &self.settings.scope)?;
+                let text = variable.and_then(|variable| variable.value.as_ref());
+                Ok(Journal::Read(text.and_then(|text| {
+                    marker::parse_intent(text.expose(), &self.user)
+                })))
+            }
+            Some(Err(_)) | None => Ok(Journal::Unread),
+        }
+    }
+
+    async fn target(&mut self, at: usize, keys: &[Key]) -> Result<Target, Failure> {
+        let Some(Ok(variables)) = self.seen.get(at) else {
+            return Ok(Target::Unread);
+        };
+        let (id, secret) = (
+            self.settings.id_variable.clone(),
+            self.settings.secret_variable.clone(),
+        );
+        let id = in_scope(variables, &id, &self.settings.scope)?;
+        let secret = in_scope(variables, &secret, &self.settings.scope)?;
+        let described =
+            |variable: &Option<Variable>| variable.as_ref().and_then(|found| found.description.clone());
+        let (id_text, secret_text) = (described(&id), described(&secret));
+        let hold = marker::on_hold(id_text.as_deref()) || marker::on_hold(secret_text.as_deref());
+        let id = IdHalf {
+            value: id_value(id.as_ref()),
+            marker: marker::parse(id_text.as_deref()).1,
+        };
+        let noted = marker::parse(secret_text.as_deref()).1;
+        let value = match secret {
+            None => SecretValue::Missing,
+            Some(Variable { value: None, .. }) => SecretValue::Hidden,
+            Some(Variable {
+                value: Some(value), ..
+            }) => {
+                let named = noted.map(|marker| marker.key);
+                SecretValue::Readable(self.whose(&value, named, id.value, keys).await)
+            }
+        };
+        Ok(Target::Seen(Pair {
+            id,
+            secret: SecretHalf { value, marker: noted },
+            hold,
+        }))
+    }
+
+    /// Asks STS whose a readable secret is: first the key its marker names, then the one beside it, then the others.
+    async fn whose(&mut self, secret: &Secret, noted: Option<KeyId>, beside: IdValue, keys: &[Key]) -> Proof {
+        if let Some((key, _)) = self.proved.iter().find(|(key, proved)| {
+            proved.same(secret)
+                && keys
+                    .iter()
+                    .any(|listed| listed.id == *key && listed.status == Status::Active)
+        }) {
+            return Proof::Of(*key);
+        }
+        if secret.expose().is_empty() {
+            return Proof::OfNone;
+        }
+        let beside = match beside {
+            IdValue::Key(key) => Some(key),
+            IdValue::NotAKey | IdValue::Hidden | IdValue::Missing => None,
+        };
+        let mut candidates: Vec<KeyId> = keys
+            .iter()
+            .filter(|key| key.status == Status::Active)
+            .map(|key| key.id)
+            .collect();
+        candidates.sort_by_key(|key| (Some(*key) != noted, Some(*key) != beside, *key));
+        let mut inconclusive = false;
+        for id in candidates {
+            let pair = KeyPair {
+                id,
+                secret: secret.clone(),
+            };
+            match self.aws.ask(&pair).await {
+                Answer::Accepted(caller) if self.is_user(&caller) => {
+                    self.proved.push((id, secret.clone()));
+                    self.run.in_hand.push(id);
+                    self.run.verified.push(id);
+                    self.hand.push(pair);
+                    return Proof::Of(id);
+                }
+                Answer::Accepted(_) => return Proof::OfSomebodyElse,
+                Answer::WrongSecret => {}
+                Answer::NotAccepted => {
+                    inconclusive = true;
+                    self.inconclusive = Some(Failure::incomplete(
+                        "key_not_live",
+                        format!(
+                            "nothing was changed: STS does not accept {id} yet, so it can't be told whose the secret is"
+                        ),
+                    ));
+                }
+                Answer::Unclear(failure) => {
+                    inconclusive = true;
+                    self.inconclusive = Some(failure);
+                }
+            }
+        }
+        if let Some(id) = beside.filter(|id| !keys.iter().any(|key| key.id == *id)) {
+            match self
+                .aws
+                .ask(&KeyPair {
+                    id,
+                    secret: secret.clone(),
+                })
+                .await
+            {
+                Answer::Accepted(caller) if self.is_user(&caller) => return Proof::Of(id),
+                Answer::Accepted(_) => return Proof::OfSomebodyElse,
+                Answer::WrongSecret | Answer::NotAccepted => {}
+                Answer::Unclear(failure) => {
+                    inconclusive = true;
+                    self.inconclusive = Some(failure);
+                }
+            }
+        }
+        if inconclusive {
+            Proof::Inconclusive
+        } else {
+            Proof::OfNone
+        }
+    }
+
+    fn is_user(&self, caller: &crate::aws::Caller) -> bool {
+        caller.account == self.account
+            && matches!(&caller.kind, CallerKind::User { name } if *name == self.user)
+    }
+}
+
+/// The keys that are Inactive in this look.
+pub(super) fn inactive(facts: &Facts) -> Vec<KeyId> {
+    facts
+        .keys
+        .iter()
+        .filter(|key| key.status == Status::Inactive)
+        .map(|key| key.id)
+        .collect()
+}
+
+/// A key as CreateAccessKey returns it.
+pub(super) fn fresh(id: KeyId, created: planner::Timestamp) -> Key {
+    Key {
+        id,
+        status: Status::Active,
+        created,
+        last_used: LastUsed::Never,
+    }
+}
+
+/// The variable of exactly this scope. One that exists in other scopes only is refused: jobs may see that one instead,
+/// and a person has to say which is meant.
+fn in_scope(variables: &[Variable], key: &str, scope: &str) -> Result<Option<Variable>, Failure> {
+    let found = find(variables, key, scope)?.cloned();
+    let others = other_scopes(variables, key, scope);
+    if found.is_none() && !others.is_empty() {
+        return Err(Failure::blocked(
+            "ambiguous_variable",
+            format!(
+                "nothing was changed: {key} has no scope {scope}, only {}",
+                others.join(", ")
+            ),
+            "Set KEYTURN_ENVIRONMENT_SCOPE to the scope of the pair.",
+        ));
+    }
+    if let Some(variable) = found.as_ref().filter(|variable| variable.is_reference()) {
+        return Err(Failure::blocked(
+            "reference",
+            format!(
+                "nothing was changed: {} refers to another variable, and writing would cut that link",
+                variable.key
+            ),
+            "Name the variable it refers to in KEYTURN_ACCESS_KEY_ID_VARIABLE or KEYTURN_SECRET_ACCESS_KEY_VARIABLE.",
+        ));
+    }
+    Ok(found)
+}
+
+fn id_value(variable: Option<&Variable>) -> IdValue {
+    match variable {
+        None => IdValue::Missing,
+        Some(Variable { value: None, .. }) => IdValue::Hidden,
+        Some(Variable {
+            value: Some(value), ..
+        }) => KeyId::parse(value.expose().trim()).map_or(IdValue::NotAKey, IdValue::Key),
+    }
+}

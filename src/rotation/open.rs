@@ -1,0 +1,196 @@
+//! Opening a rotation: whose credentials sign, whose key is rotated, and whether GitLab's token is fit for it. All of
+//! it only reads, and all of it comes before a key is created.
+
+use std::time::{Duration, Instant};
+
+use planner::{Policy, Run, Timestamp};
+
+use super::{Rotation, StopFlag};
+use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
+use crate::failure::{Class, Failure};
+use crate::gitlab::{Gitlab, GitlabSettings, Version, find, marker};
+use crate::report::Command;
+use crate::secret::KeyPair;
+use crate::settings::Settings;
+
+/// GitLab's group `PUT` honours `filter[environment_scope]` from this version on; before it, it may overwrite the
+/// variable of another scope.
+const OLDEST_GITLAB: Version = Version { major: 16, minor: 9 };
+/// Token expiry is warned of this long ahead.
+const EXPIRY_WARNING: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+impl Rotation {
+    /// Opens both remotes and finds out who is who.
+    ///
+    /// # Errors
+    ///
+    /// When there is no usable credential, no user to rotate, or the token can't be used.
+    pub async fn open(
+        settings: Settings,
+        aws: Connection,
+        command: Command,
+        deadline: Instant,
+        stop: StopFlag,
+    ) -> Result<Rotation, Failure> {
+        let gitlab = Gitlab::open(&GitlabSettings {
+            api_url: settings.gitlab.api_url.clone(),
+            token: settings.gitlab.token.clone(),
+            ca_pem: settings.gitlab.ca_pem.clone(),
+        })?;
+        let policy = Policy::new(
+            settings.policy,
+            planner::Bounds::DEFAULT,
+            command != Command::Retire,
+        )
+        .map_err(|error| {
+            Failure::settings(
+                "policy",
+                format!("no key was looked at: {error}"),
+                "Change the setting.",
+            )
+        })?;
+        let mut warnings = settings.warnings.clone();
+        let version = gitlab.version().await?;
+        if version < OLDEST_GITLAB {
+            return Err(Failure::blocked(
+                "gitlab_too_old",
+                format!(
+                    "nothing was changed: this is GitLab {version}, which may overwrite the variable of another scope"
+                ),
+                format!("Use GitLab {OLDEST_GITLAB} or newer."),
+            ));
+        }
+        check_token(&gitlab, command, &mut warnings).await?;
+        let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
+        let user = user_of(&settings, &caller)?;
+        let mut run = Run::new(deadline.saturating_duration_since(Instant::now()));
+        let mut hand = Vec::new();
+        let mut proved = Vec::new();
+        if let Some(pair) =
+            pair.filter(|_| matches!(&caller.kind, CallerKind::User { name } if *name == user))
+        {
+            run.signer = Some(pair.id);
+            run.in_hand.push(pair.id);
+            run.verified.push(pair.id);
+            proved.push((pair.id, pair.secret.clone()));
+            hand.push(pair);
+        }
+        Ok(Rotation {
+            settings,
+            policy,
+            aws,
+            gitlab,
+            version,
+            account: caller.account,
+            user,
+            seen: Vec::new(),
+            hand,
+            proved,
+            inconclusive: None,
+            created: None,
+            run,
+            deadline,
+            stop,
+            steps: Vec::new(),
+            trouble: None,
+            warnings,
+        })
+    }
+}
+
+/// The credentials that sign. When the pair of the environment is torn, because a run was killed between the two writes
+/// of a pair, the marker of the secret says which id belongs to it: the only way out without a person.
+async fn signer(
+    aws: Connection,
+    gitlab: &Gitlab,
+    settings: &Settings,
+) -> Result<(Connection, Option<KeyPair>, Caller), Failure> {
+    let pair = aws.environment_pair().await;
+    let refusal = match aws.caller().await {
+        Ok(caller) => return Ok((aws, pair, caller)),
+        Err(CallerFailure::Other(failure)) => return Err(failure),
+        Err(refusal @ (CallerFailure::WrongSecret | CallerFailure::UnknownKey)) => refusal,
+    };
+    let Some(pair) = pair else {
+        return Err(refusal.into_failure(aws.region_is_default()));
+    };
+    for container in &settings.containers {
+        let variables = gitlab.variables(container).await?;
+        let Some(secret) = find(&variables, &settings.secret_variable, &settings.scope)? else {
+            continue;
+        };
+        let (_, Some(note)) = marker::parse(secret.description.as_deref()) else {
+            continue;
+        };
+        let mended = KeyPair {
+            id: note.key,
+            secret: pair.secret.clone(),
+        };
+        let connection = aws.signed_by(&mended);
+        if let Ok(caller) = connection.caller().await {
+            tracing::warn!(key = %mended.id, "the pair of the environment is torn; its secret belongs to another id");
+            return Ok((connection, Some(mended), caller));
+        }
+    }
+    Err(refusal.into_failure(aws.region_is_default()))
+}
+
+fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
+    match (&caller.kind, &settings.user) {
+        (CallerKind::Root, _) => Err(Failure::blocked(
+            "root_refused",
+            format!(
+                "no key was looked at: the credentials are those of the root user of account {}",
+                caller.account
+            ),
+            "Delete the root user's access keys and run keyturn as an IAM user or a role.",
+        )),
+        (CallerKind::User { .. } | CallerKind::Role { .. } | CallerKind::Other, Some(user)) => {
+            Ok(user.clone())
+        }
+        (CallerKind::User { name }, None) => Ok(name.clone()),
+        (CallerKind::Role { .. } | CallerKind::Other, None) => Err(Failure::settings(
+            "user_missing",
+            format!(
+                "no key was looked at: {} is no IAM user, so there is no user to default to",
+                caller.arn
+            ),
+            "Set AWS_IAM_USER to the name of the user whose key is to be rotated.",
+        )),
+    }
+}
+
+async fn check_token(gitlab: &Gitlab, command: Command, warnings: &mut Vec<String>) -> Result<(), Failure> {
+    let Some(token) = gitlab.token().await? else {
+        return Ok(());
+    };
+    let writes = command != Command::Plan;
+    if writes && !token.may_write() {
+        return Err(Failure {
+            class: Class::Blocked,
+            reason: "token_scope",
+            message: format!(
+                "nothing was changed: the token {:?} lacks the scope api",
+                token.name
+            ),
+            advice: "Create a token with the scope api (Owner of the group, or Maintainer of the project)."
+                .to_owned(),
+        });
+    }
+    if let (Some(expires), Some(now)) = (token.expires_at, gitlab.clock().now()) {
+        let left = expires.since(now);
+        if left <= EXPIRY_WARNING {
+            let days = left.as_secs() / 86_400;
+            let on = date(expires);
+            warnings.push(format!(
+                "the GitLab token {:?} expires on {on}, in {days} days",
+                token.name
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn date(at: Timestamp) -> String {
+    crate::report::rfc3339(at).chars().take(10).collect()
+}

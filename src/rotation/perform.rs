@@ -1,0 +1,268 @@
+//! Performing one step. Each sends one change and says what is known of it; what follows is for the planner to decide.
+
+use planner::{Facts, Intent, Journal, KeyId, Marker, Step};
+
+use super::{PROOF_BUDGET, Rotation, observe};
+use crate::failure::{Failure, Written};
+use crate::gitlab::{NewVariable, Variable, Version, find, marker};
+use crate::secret::{KeyPair, Secret};
+
+/// Variables can be created hidden from this version on.
+const HIDES: Version = Version { major: 17, minor: 4 };
+/// What a person reads beside the intent record.
+const JOURNAL_DESCRIPTION: &str =
+    "keyturn: when a new access key was last about to be created. Not a secret; do not edit.";
+
+/// A step that was done.
+pub(super) enum Done {
+    /// Its answer was folded into the facts.
+    Folded,
+    /// Everything is to be read again.
+    LookAgain,
+}
+
+/// A step that was not done, or may not have been.
+pub(super) enum NotDone {
+    /// It did not take effect and will not.
+    Refused(Failure),
+    /// Nobody can say.
+    Unclear(Failure),
+}
+
+impl<T> Written<T> {
+    fn done(self) -> Result<T, NotDone> {
+        match self {
+            Written::Done(done) => Ok(done),
+            Written::Refused(failure) => Err(NotDone::Refused(failure)),
+            Written::Unclear(failure) => Err(NotDone::Unclear(failure)),
+        }
+    }
+}
+
+impl Rotation {
+    pub(super) async fn perform(&mut self, step: Step, facts: &mut Facts) -> Result<Done, NotDone> {
+        match step {
+            Step::Journal => self.write_intent(facts).await?,
+            Step::Create => self.create(facts).await?,
+            Step::Verify { key } => return self.verify(key, facts).await,
+            Step::WriteSecret { target, key } => {
+                let secret = self.in_hand(key)?.secret;
+                let name = self.settings.secret_variable.clone();
+                // Hidden only where one target is all there is: else a crash between two could not be finished.
+                let hidden = self.settings.containers.len() == 1 && self.version >= HIDES;
+                let marker = self.marker(key, None)?;
+                self.write(target, &name, &secret, marker, hidden).await?;
+                self.fold(facts).await?;
+            }
+            Step::WriteId { target, key, prev } => {
+                let name = self.settings.id_variable.clone();
+                let marker = self.marker(key, prev)?;
+                self.write(target, &name, &Secret::new(key.as_str()), marker, false)
+                    .await?;
+                self.fold(facts).await?;
+            }
+            Step::SwitchSigner { key } => {
+                self.aws = self.aws.signed_by(&self.in_hand(key)?);
+                return Ok(Done::LookAgain);
+            }
+            Step::Deactivate { key } => {
+                self.aws.deactivate_key(&self.user, key).await.done()?;
+                self.note(step);
+                return Ok(Done::LookAgain);
+            }
+            Step::Delete { key } | Step::Undo { key } => {
+                self.aws.delete_key(&self.user, key).await.done()?;
+                self.note(step);
+                return Ok(Done::LookAgain);
+            }
+        }
+        self.note(step);
+        facts.full = false;
+        Ok(Done::Folded)
+    }
+
+    /// The intent record: the canary of the write, before a key exists.
+    async fn write_intent(&mut self, facts: &mut Facts) -> Result<(), NotDone> {
+        let Some(name) = self.settings.journal.clone() else {
+            return Ok(());
+        };
+        let at = facts.clocks.aws;
+        let text = Secret::new(marker::intent_text(&self.user, at));
+        let written = self
+            .put(
+                0,
+                &name,
+                &text,
+                JOURNAL_DESCRIPTION,
+                Attributes {
+                    masked: false,
+                    hidden: false,
+                },
+            )
+            .await;
+        match written {
+            // The canary is also the proof that this server keeps descriptions, which the markers need.
+            Ok(variable) if variable.description.as_deref() != Some(JOURNAL_DESCRIPTION) => {
+                return Err(NotDone::Refused(Failure::blocked(
+                    "no_descriptions",
+                    "no key was created: this GitLab does not keep the descriptions of variables",
+                    "Use GitLab 16.9 or newer.",
+                )));
+            }
+            Ok(_) => {}
+            Err(not_done) => return Err(not_done),
+        }
+        self.run.journaled = true;
+        facts.journal = Journal::Read(Some(Intent { at }));
+        Ok(())
+    }
+
+    async fn create(&mut self, facts: &mut Facts) -> Result<(), NotDone> {
+        let new = self.aws.create_key(&self.user).await.done()?;
+        let key = observe::fresh(new.pair.id, new.created);
+        self.run.created(key.id);
+        self.created = Some(key);
+        self.proved.push((key.id, new.pair.secret.clone()));
+        self.hand.push(new.pair);
+        facts.keys.push(key);
+        Ok(())
+    }
+
+    /// Proves the new key, then lists the keys again: another run may have created one meanwhile.
+    async fn verify(&mut self, key: KeyId, facts: &mut Facts) -> Result<Done, NotDone> {
+        let pair = self.in_hand(key)?;
+        let proof = self
+            .aws
+            .prove(
+                &pair,
+                &self.account,
+                &self.user,
+                self.settings.settle,
+                PROOF_BUDGET,
+            )
+            .await;
+        if let Err(unproved) = proof {
+            self.run.unverifiable = true;
+            self.trouble = Some(unproved.into_failure());
+            return Ok(Done::LookAgain);
+        }
+        self.run.verified.push(key);
+        self.note(Step::Verify { key });
+        facts.keys = self.list_keys().await.map_err(NotDone::Unclear)?;
+        facts.full = false;
+        Ok(Done::Folded)
+    }
+
+    /// Writes one half of a pair with its marker, in one request.
+    async fn write(
+        &mut self,
+        target: usize,
+        name: &str,
+        value: &Secret,
+        note: Marker,
+        hidden: bool,
+    ) -> Result<(), NotDone> {
+        let present = self.present(target, name)?;
+        let (own_text, _) = marker::parse(
+            present
+                .as_ref()
+                .and_then(|variable| variable.description.as_deref()),
+        );
+        let description = marker::write(&own_text, &note);
+        self.put(
+            target,
+            name,
+            value,
+            &description,
+            Attributes { masked: true, hidden },
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Updates the variable where it exists and creates it where it does not. `masked` and `hidden` are for new ones:
+    /// the attributes of a variable that exists are its owner's.
+    async fn put(
+        &mut self,
+        target: usize,
+        name: &str,
+        value: &Secret,
+        description: &str,
+        attributes: Attributes,
+    ) -> Result<Variable, NotDone> {
+        let Some(container) = self.settings.containers.get(target).cloned() else {
+            return Err(NotDone::Refused(unexpected("there is no such target")));
+        };
+        let scope = self.settings.scope.clone();
+        let written = if self.present(target, name)?.is_some() {
+            self.gitlab
+                .update(&container, name, &scope, value, description)
+                .await
+        } else {
+            let new = NewVariable {
+                key: name.to_owned(),
+                value: value.clone(),
+                description: description.to_owned(),
+                masked: attributes.masked,
+                hidden: attributes.hidden,
+                raw: true,
+                protected: self.settings.protected,
+                scope: scope.clone(),
+            };
+            self.gitlab.create(&container, &new).await
+        };
+        let variable = written.done()?;
+        if let Some(Ok(variables)) = self.seen.get_mut(target) {
+            variables.retain(|seen| seen.key != name || seen.environment_scope != scope);
+            variables.push(variable.clone());
+        }
+        Ok(variable)
+    }
+
+    /// The answer of a write is an observation too.
+    async fn fold(&mut self, facts: &mut Facts) -> Result<(), NotDone> {
+        let keys = facts.keys.clone();
+        *facts = self.facts(keys, false).await.map_err(NotDone::Unclear)?;
+        Ok(())
+    }
+
+    fn present(&self, target: usize, name: &str) -> Result<Option<Variable>, NotDone> {
+        match self.seen.get(target) {
+            Some(Ok(variables)) => Ok(find(variables, name, &self.settings.scope)
+                .map_err(NotDone::Refused)?
+                .cloned()),
+            Some(Err(failure)) => Err(NotDone::Refused(failure.clone())),
+            None => Ok(None),
+        }
+    }
+
+    /// Markers carry GitLab's time, because they are compared with it.
+    fn marker(&self, key: KeyId, prev: Option<KeyId>) -> Result<Marker, NotDone> {
+        let at = self
+            .gitlab
+            .clock()
+            .now()
+            .ok_or(NotDone::Refused(unexpected("GitLab has no clock")))?;
+        Ok(Marker { key, at, prev })
+    }
+
+    fn in_hand(&self, key: KeyId) -> Result<KeyPair, NotDone> {
+        let found = self.hand.iter().rev().find(|pair| pair.id == key).cloned();
+        found.ok_or(NotDone::Refused(unexpected("the secret is not in hand")))
+    }
+}
+
+/// Attributes of a variable that is created.
+struct Attributes {
+    masked: bool,
+    hidden: bool,
+}
+
+fn unexpected(why: &str) -> Failure {
+    Failure {
+        class: crate::failure::Class::Unexpected,
+        reason: "unexpected",
+        message: format!("the step was not performed: {why}"),
+        advice: "Report this as a defect.".to_owned(),
+    }
+}

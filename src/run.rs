@@ -1,0 +1,72 @@
+//! One run, whichever door it came through: settings, then the rotation, then the report.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::aws::{AwsSettings, Connection};
+use crate::failure::{Class, Failure};
+use crate::report::{Command, Exit, Report, RotationReport};
+use crate::rotation::{Rotation, StopFlag};
+use crate::secret::Secret;
+use crate::settings::{Bootstrap, SecretJson, Settings};
+
+/// A run ends itself after this long (D of the protocol); a Lambda function has what is left of its own time.
+pub const RUN_DEADLINE: Duration = planner::Bounds::DEFAULT.run;
+
+/// Runs a command with the settings of this environment.
+pub async fn run(
+    command: Command,
+    environment: &BTreeMap<String, String>,
+    notes: Vec<String>,
+    deadline: Instant,
+    stop: StopFlag,
+) -> (Report, Exit) {
+    let user = environment.get("AWS_IAM_USER").map(String::as_str);
+    let (rotation, settings_failure) = match Box::pin(open(command, environment, notes, deadline, stop)).await {
+        Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
+        Err(failure) => {
+            let of_settings = failure.class == Class::Settings;
+            (RotationReport::not_opened(user, failure), of_settings)
+        }
+    };
+    let report = Report::new(command, rotation);
+    let exit = report.exit(settings_failure);
+    (report, exit)
+}
+
+async fn open(
+    command: Command,
+    environment: &BTreeMap<String, String>,
+    notes: Vec<String>,
+    deadline: Instant,
+    stop: StopFlag,
+) -> Result<Rotation, Failure> {
+    let bootstrap = Bootstrap::from(environment)?;
+    // What needs no secret is refused before anything is asked of AWS.
+    let complete = if bootstrap.secret_id.is_none() {
+        Some(Settings::from(environment, None)?)
+    } else {
+        None
+    };
+    let aws = Connection::open(&AwsSettings {
+        ca_pem: bootstrap.aws_ca_pem.clone(),
+        web_identity: bootstrap
+            .web_identity
+            .as_ref()
+            .map(|web| (web.token.clone(), web.role_arn.clone())),
+    })
+    .await?;
+    let mut settings = match (complete, &bootstrap.secret_id) {
+        (Some(settings), _) => settings,
+        (None, Some(id)) => {
+            let secret = SecretJson::parse(&Secret::new(aws.secret(id).await?))?;
+            Settings::from(environment, Some(&secret))?
+        }
+        (None, None) => Settings::from(environment, None)?,
+    };
+    settings.warnings.splice(0..0, notes);
+    for warning in &settings.warnings {
+        tracing::warn!("{warning}");
+    }
+    Rotation::open(settings, aws, command, deadline, stop).await
+}

@@ -1,0 +1,44 @@
+//! The one type that holds a secret. It can't be printed, compared or serialised; only this module's `expose` shows it,
+//! and its callers are the writer of a variable and the signer of a request.
+
+use std::fmt;
+
+use planner::KeyId;
+use secrecy::{ExposeSecret, SecretString};
+
+/// A secret access key, a token, or a variable's value that may be one. Wiped when dropped.
+#[derive(Clone)]
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// Takes a secret in.
+    pub fn new(text: impl Into<String>) -> Secret {
+        Secret(SecretString::from(text.into()))
+    }
+
+    /// Shows the secret to the request that carries it. Never to a log, an error or a report.
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// Whether both are the same text.
+    pub fn same(&self, other: &Secret) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[secret]")
+    }
+}
+
+/// An access key with its secret.
+#[derive(Clone, Debug)]
+#[must_use = "a key that is dropped here has lost its secret for ever"]
+pub struct KeyPair {
+    /// The id, which is no secret.
+    pub id: KeyId,
+    /// The secret access key.
+    pub secret: Secret,
+}
