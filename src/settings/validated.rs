@@ -492,10 +492,11 @@ fn duration(name: &str, said: Option<String>, default: Duration) -> Result<Durat
 /// `info`, or a list such as `warn,keyturn=debug`.
 fn log(said: Option<&str>) -> Result<Targets, Failure> {
     let said = said.unwrap_or("info");
+    // To the parser nothing at all is a level, and a bare word that is none is a target: a misspelt level would log nothing.
+    let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
     let fits = |directive: &str| match directive.rsplit_once('=') {
-        // To the parser any other bare word is a target, so that a misspelt level would log nothing.
-        None => directive.parse::<LevelFilter>().is_ok(),
-        Some((target, level)) => !target.is_empty() && level.parse::<LevelFilter>().is_ok(),
+        None => is_level(directive),
+        Some((target, level)) => !target.is_empty() && is_level(level),
     };
     let filter = if said.split(',').all(fits) {
         said.parse::<Targets>().ok()

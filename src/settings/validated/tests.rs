@@ -432,6 +432,7 @@ fn a_misspelt_log_level_is_refused_instead_of_logging_nothing() {
         ("keyturn=loud", false),
         ("=debug", false),
         ("warn,", false),
+        ("keyturn=", false),
     ] {
         assert_eq!(
             Bootstrap::from(&environment(&[("KEYTURN_LOG", said)])).is_ok(),
