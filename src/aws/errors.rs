@@ -148,7 +148,8 @@ impl Trouble {
                 detail: tls.to_string(),
             };
         }
-        let detail = find::<io::Error>(error).map_or_else(|| "the connection broke".to_owned(), ToString::to_string);
+        let detail =
+            find::<io::Error>(error).map_or_else(|| "the connection broke".to_owned(), ToString::to_string);
         Trouble::Unreachable { never_sent, detail }
     }
 
