@@ -96,7 +96,8 @@ impl Bootstrap {
             return Err(refused(
                 "config_unsupported",
                 "KEYTURN_CONFIG is not supported in this version",
-                "Unset it and give the settings of one rotation in the environment or in a secret; for several, use a job each.",
+                "Unset it and give the settings of one rotation in the environment or in a secret; \
+                 for several, use a job each.",
             ));
         }
         Ok(Bootstrap {
@@ -221,8 +222,8 @@ impl Settings {
             return Err(refused(
                 "policy",
                 contradiction.to_string(),
-                "Change KEYTURN_GRACE, KEYTURN_LONGEST_JOB, KEYTURN_ROTATE_AFTER, KEYTURN_DELETE_AFTER or KEYTURN_MAX_AGE \
-                 until it holds.",
+                "Change KEYTURN_GRACE, KEYTURN_LONGEST_JOB, KEYTURN_ROTATE_AFTER, KEYTURN_DELETE_AFTER or \
+                 KEYTURN_MAX_AGE until it holds.",
             ));
         }
 
@@ -312,8 +313,8 @@ fn token(token: Option<Secret>, secret_id: Option<&str>) -> Result<Secret, Failu
             "token_missing",
             places,
             format!(
-                "{advice}: a token with scope api, of an Owner of the group or a Maintainer of the project. A protected \
-                 variable is empty in pipelines of unprotected branches."
+                "{advice}: a token with scope api, of an Owner of the group or a Maintainer of the project. A \
+                 protected variable is empty in pipelines of unprotected branches."
             ),
         ));
     };
@@ -430,7 +431,8 @@ fn distinct(id: &str, secret: &str, journal: Option<&str>) -> Result<(), Failure
         Some((name, roles)) => Err(refused(
             "same_variable",
             format!("the variable {name} would hold {roles}"),
-            "Give each a name of its own: KEYTURN_ACCESS_KEY_ID_VARIABLE, KEYTURN_SECRET_ACCESS_KEY_VARIABLE, KEYTURN_JOURNAL.",
+            "Give each a name of its own: KEYTURN_ACCESS_KEY_ID_VARIABLE, \
+             KEYTURN_SECRET_ACCESS_KEY_VARIABLE, KEYTURN_JOURNAL.",
         )),
     }
 }
@@ -492,7 +494,8 @@ fn duration(name: &str, said: Option<String>, default: Duration) -> Result<Durat
 /// `info`, or a list such as `warn,keyturn=debug`.
 fn log(said: Option<&str>) -> Result<Targets, Failure> {
     let said = said.unwrap_or("info");
-    // To the parser nothing at all is a level, and a bare word that is none is a target: a misspelt level would log nothing.
+    // To the parser nothing at all is a level, and a bare word that is none is a target: a misspelt level would log
+    // nothing.
     let is_level = |word: &str| !word.is_empty() && word.parse::<LevelFilter>().is_ok();
     let fits = |directive: &str| match directive.rsplit_once('=') {
         None => is_level(directive),
