@@ -350,7 +350,18 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
         }));
     }
     if outgoing.status == Status::Inactive {
-        // Unused since it became Inactive, by definition. Deleting it in the run that deactivated it needs a setting.
+        // IAM does not say since when it is Inactive. A recent use says that it isn't for long: whoever used it may just
+        // be finding out, and needs the time to have it activated again.
+        if let LastUsed::At(at, _) = outgoing.last_used
+            && facts.clocks.aws.since(at) < settings.unused_for
+            && !picture.policy.immediate()
+        {
+            return Some(Verdict::Wait(Wait::InUse {
+                key,
+                until: at.after(settings.unused_for),
+            }));
+        }
+        // Deleting it in the run that deactivated it needs a setting.
         let ready = settings.delete_after.is_zero() || facts.run.inactive_at_start.contains(&key);
         let until = now.after(settings.delete_after);
         return (!ready).then_some(Verdict::Wait(Wait::Deletion { key, until }));
