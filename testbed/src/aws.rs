@@ -1,0 +1,327 @@
+//! The AWS stand-in: a process of `testbed/aws`, and its administration.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use aws_credential_types::Credentials;
+use aws_sdk_iam::config::{BehaviorVersion, Region};
+use serde_json::{Value, json};
+
+/// The account that the stand-in plays.
+pub const ACCOUNT: &str = "123456789012";
+
+/// An access key with its secret, and a session token where it has one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pair {
+    /// The access key id.
+    pub id: String,
+    /// The secret access key.
+    pub secret: String,
+    /// The session token of a role's credentials.
+    pub token: Option<String>,
+}
+
+/// An access key as IAM truly has it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+pub struct HeldKey {
+    /// Its id.
+    pub id: String,
+    /// `Active` or `Inactive`.
+    pub status: String,
+    /// Its secret, which real IAM shows once.
+    pub secret: String,
+}
+
+/// The running stand-in. It ends when it is dropped, or when this process dies.
+pub struct Aws {
+    process: Child,
+    url: String,
+    http: reqwest::Client,
+}
+
+impl Aws {
+    /// Starts it on a free port of the loopback interface.
+    ///
+    /// # Errors
+    ///
+    /// When there is no Python environment (`make testbed` makes it) or it does not start.
+    pub async fn start() -> Result<Aws> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let root = project_root();
+        let python = root.join(".testbed/venv/bin/python");
+        if !python.exists() {
+            bail!("{} does not exist: run `make testbed` first", python.display());
+        }
+        let mut process = Command::new(python)
+            .args(["-m", "strict_aws", "--port", "0", "--exit-on-stdin-close"])
+            .current_dir(root.join("testbed/aws"))
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("the AWS stand-in could not be started")?;
+        let mut line = String::new();
+        let stdout = process.stdout.take().context("the AWS stand-in has no stdout")?;
+        BufReader::new(stdout).read_line(&mut line)?;
+        let url = line
+            .trim()
+            .strip_prefix("listening on ")
+            .context("the AWS stand-in did not say where it listens")?;
+        let url = url.to_owned();
+        Ok(Aws {
+            process,
+            url,
+            http: reqwest::Client::builder().no_proxy().build()?,
+        })
+    }
+
+    /// Where it listens; the value of `AWS_ENDPOINT_URL`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A call of the control API.
+    ///
+    /// # Errors
+    ///
+    /// When the stand-in refuses it.
+    pub async fn control(&self, method: &str, path: &str, body: Option<Value>) -> Result<Value> {
+        let method = reqwest::Method::from_bytes(method.as_bytes())?;
+        let mut request = self.http.request(method, format!("{}/_strict/{path}", self.url));
+        if let Some(body) = body {
+            request = request.json(&body);
+        }
+        let answer = request.send().await?;
+        let status = answer.status();
+        let value: Value = answer.json().await?;
+        if !status.is_success() {
+            bail!("/_strict/{path}: {status} {value}");
+        }
+        Ok(value)
+    }
+
+    /// Empties all state.
+    ///
+    /// # Errors
+    ///
+    /// When the stand-in is gone.
+    pub async fn reset(&self) -> Result<()> {
+        self.control("POST", "reset", Some(json!({}))).await.map(drop)
+    }
+
+    /// Moves the clock.
+    ///
+    /// # Errors
+    ///
+    /// When the stand-in is gone.
+    pub async fn advance(&self, by: Duration) -> Result<()> {
+        self.control("POST", "clock", Some(json!({"advance": by.as_secs()})))
+            .await
+            .map(drop)
+    }
+
+    /// Arms a fault; see `testbed/aws/README.md`.
+    ///
+    /// # Errors
+    ///
+    /// When it is malformed.
+    pub async fn fault(&self, fault: Value) -> Result<()> {
+        self.control("POST", "fault", Some(fault)).await.map(drop)
+    }
+
+    /// The actions that were called, in order, with the key that signed each.
+    ///
+    /// # Errors
+    ///
+    /// When the stand-in is gone.
+    pub async fn journal(&self) -> Result<Vec<(String, String)>> {
+        let calls = self.control("GET", "journal", None).await?;
+        let text = |call: &Value, name: &str| {
+            call.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let calls = calls.as_array().cloned().unwrap_or_default();
+        Ok(calls
+            .iter()
+            .map(|call| (text(call, "action"), text(call, "key_id")))
+            .collect())
+    }
+
+    /// The user's keys as they truly are.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such user.
+    pub async fn keys(&self, user: &str) -> Result<Vec<HeldKey>> {
+        Ok(serde_json::from_value(
+            self.control("GET", &format!("keys?user={user}"), None).await?,
+        )?)
+    }
+
+    /// Puts a key of this age on a user.
+    ///
+    /// # Errors
+    ///
+    /// When there is no such user.
+    pub async fn add_key(&self, user: &str, age: Duration) -> Result<Pair> {
+        let key = self
+            .control("POST", "keys", Some(json!({"user": user, "age": age.as_secs()})))
+            .await?;
+        let text = |name: &str| {
+            key.get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        Ok(Pair {
+            id: text("id"),
+            secret: text("secret"),
+            token: None,
+        })
+    }
+
+    /// A user with this policy.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn add_user(&self, user: &str, policy: Option<&str>) -> Result<()> {
+        let iam = self.iam();
+        iam.create_user().user_name(user).send().await?;
+        if let Some(policy) = policy {
+            iam.put_user_policy()
+                .user_name(user)
+                .policy_name("keyturn")
+                .policy_document(policy)
+                .send()
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Credentials of a role with this policy.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn role(&self, name: &str, policy: &str) -> Result<Pair> {
+        let iam = self.iam();
+        let admin = format!("{name}-caller");
+        let allow_assume = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"*"}]}"#;
+        iam.create_user().user_name(&admin).send().await?;
+        iam.put_user_policy()
+            .user_name(&admin)
+            .policy_name("assume")
+            .policy_document(allow_assume)
+            .send()
+            .await?;
+        let caller = self.add_key(&admin, Duration::ZERO).await?;
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+            "Principal": {"AWS": format!("arn:aws:iam::{ACCOUNT}:user/{admin}")}}]});
+        iam.create_role()
+            .role_name(name)
+            .assume_role_policy_document(trust.to_string())
+            .send()
+            .await?;
+        iam.put_role_policy()
+            .role_name(name)
+            .policy_name("keyturn")
+            .policy_document(policy)
+            .send()
+            .await?;
+        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{name}");
+        let assumed = self
+            .sts(&caller)
+            .assume_role()
+            .role_arn(arn)
+            .role_session_name("keyturn")
+            .send()
+            .await?;
+        let credentials = assumed.credentials().context("AssumeRole gave no credentials")?;
+        Ok(Pair {
+            id: credentials.access_key_id().to_owned(),
+            secret: credentials.secret_access_key().to_owned(),
+            token: Some(credentials.session_token().to_owned()),
+        })
+    }
+
+    /// A secret of Secrets Manager.
+    ///
+    /// # Errors
+    ///
+    /// When it exists already.
+    pub async fn add_secret(&self, name: &str, text: &str) -> Result<()> {
+        let root = root_key();
+        let config = aws_sdk_secretsmanager::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&self.url)
+            .credentials_provider(credentials(&root))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        let client = aws_sdk_secretsmanager::Client::from_conf(config);
+        client
+            .create_secret()
+            .name(name)
+            .secret_string(text)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Whether STS accepts exactly this pair, by a signed request.
+    pub async fn works(&self, pair: &Pair) -> bool {
+        self.sts(pair).get_caller_identity().send().await.is_ok()
+    }
+
+    fn iam(&self) -> aws_sdk_iam::Client {
+        let config = aws_sdk_iam::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&self.url)
+            .credentials_provider(credentials(&root_key()))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        aws_sdk_iam::Client::from_conf(config)
+    }
+
+    fn sts(&self, pair: &Pair) -> aws_sdk_sts::Client {
+        let config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .endpoint_url(&self.url)
+            .credentials_provider(credentials(pair))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        aws_sdk_sts::Client::from_conf(config)
+    }
+}
+
+impl Drop for Aws {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn root_key() -> Pair {
+    Pair {
+        id: "test".to_owned(),
+        secret: "test".to_owned(),
+        token: None,
+    }
+}
+
+fn credentials(pair: &Pair) -> Credentials {
+    Credentials::new(&pair.id, &pair.secret, pair.token.clone(), None, "testbed")
+}
+
+/// The root of the checkout.
+pub fn project_root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
