@@ -126,7 +126,11 @@ async fn a_list_whose_headers_were_stripped_is_read_on() {
     let (gitlab, _, container, api) = start().await;
     let row = r#"{"key":"K","value":"v","environment_scope":"*"}"#;
     for body in [format!("[{}]", vec![row; 100].join(",")), format!("[{row}]")] {
-        let page = Answer::Custom { status: 200, headers: BTreeMap::new(), body };
+        let page = Answer::Custom {
+            status: 200,
+            headers: BTreeMap::new(),
+            body,
+        };
         gitlab.fault(Fault::on_any(Effect::answer(page)));
     }
     assert_eq!(api.variables(&container).await.unwrap().len(), 101);
