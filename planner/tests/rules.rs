@@ -943,3 +943,173 @@ fn an_orphan_age_that_a_run_can_outlive_is_refused() {
         Err(PolicyError::Bounds(_))
     ));
 }
+
+// Corners where two rules meet.
+
+/// OLD is in the target and NEW is the announced, never used key of a run that crashed so long ago.
+fn orphaned(age: u64) -> Facts {
+    let facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", age)],
+        &[holding("OLD", None, 30 * DAY)],
+    );
+    with(facts, |facts| facts.journal = intent(age))
+}
+
+fn dead(age: u64) -> Pair {
+    marked(
+        unmarked(IdValue::Key(id("GONE")), SecretValue::Readable(Proof::OfNone)),
+        "GONE",
+        "GONE",
+        None,
+        age,
+    )
+}
+
+#[test]
+fn a_run_that_is_asked_to_stop_does_not_begin_to_undo() {
+    let facts = with(created(), |facts| {
+        facts.run.refused = true;
+        facts.run.stopping = true;
+    });
+    assert_eq!(decide(&facts), "incomplete interrupted");
+}
+
+#[test]
+fn an_orphan_is_not_deleted_while_the_list_may_lag_behind_the_targets() {
+    let at = |age| {
+        let facts = look(&[key("LOST", 2 * HOUR)], &[hiding("NEW", None, age)]);
+        with(facts, |facts| facts.journal = intent(2 * HOUR))
+    };
+    let policy = rotate(immediate());
+    assert_eq!(words(&next(&at(5 * MINUTE - 1), &policy)), "wait unconfirmed");
+    assert_eq!(words(&next(&at(5 * MINUTE), &policy)), "look, then delete LOST");
+}
+
+#[test]
+fn an_orphan_is_not_deleted_while_clocks_disagree_or_when_it_signs_this_run() {
+    let skewed = with(orphaned(2 * DAY), |facts| {
+        facts.clocks.aws = NOW.after(secs(6 * MINUTE))
+    });
+    assert_eq!(decide(&skewed), "blocked clocks_disagree");
+    let signs = with(orphaned(2 * DAY), |facts| facts.run.signer = Some(id("NEW")));
+    assert_eq!(retired(&signs), "converged");
+}
+
+#[test]
+fn a_dead_target_gets_the_pair_of_another_one_after_two_looks() {
+    let facts = look(
+        &[key("OLD", 90 * DAY)],
+        &[holding("OLD", None, 30 * DAY), dead(30 * DAY)],
+    );
+    assert_eq!(decide(&facts), "look, then write_secret 1 OLD");
+}
+
+#[test]
+fn a_dead_target_gets_the_key_that_was_created_for_it_without_another_look() {
+    let facts = with(created(), |facts| {
+        facts.targets = vec![Target::Seen(dead(30 * DAY))]
+    });
+    assert_eq!(decide(&facts), "write_secret 0 NEW");
+}
+
+#[test]
+fn a_target_that_only_looks_dead_is_not_overwritten_by_a_run_that_holds_an_older_pair() {
+    let pairs = [holding("OLD", None, 30 * DAY), hiding("NEW", Some("OLD"), MINUTE)];
+    assert_eq!(decide(&look(&[key("OLD", 90 * DAY)], &pairs)), "wait unconfirmed");
+}
+
+#[test]
+fn an_older_pair_is_not_spread_while_a_newer_key_is_about_to_be_published() {
+    let facts = with(orphaned(MINUTE), |facts| {
+        facts.targets.push(Target::Seen(absent()))
+    });
+    assert_eq!(decide(&facts), "wait orphan_age NEW");
+}
+
+#[test]
+fn an_older_pair_is_not_spread_while_an_unread_target_may_hold_a_newer_one() {
+    let facts = with(orphaned(2 * DAY), |facts| {
+        facts.targets.extend([Target::Seen(absent()), Target::Unread]);
+    });
+    assert_eq!(decide(&facts), "blocked incomplete_read");
+}
+
+#[test]
+fn targets_do_not_go_back_while_a_young_key_may_be_about_to_be_published() {
+    let pairs = [
+        hiding("NEW", Some("OLD"), 2 * DAY),
+        holding("OLD", None, 30 * DAY),
+    ];
+    let facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", 2 * DAY), key("THIRD", MINUTE)],
+        &pairs,
+    );
+    assert_eq!(decide(&facts), "wait orphan_age THIRD");
+}
+
+#[test]
+fn a_hidden_target_without_markers_beside_a_marked_one_is_not_guessed() {
+    let pairs = [hiding("OLD", None, 30 * DAY), hidden("OLD")];
+    let facts = look(&[key("OLD", 90 * DAY)], &pairs);
+    assert_eq!(decide(&facts), "blocked owner_unknown");
+    let in_hand = with(facts, |facts| facts.run.in_hand.push(id("OLD")));
+    assert_eq!(decide(&in_hand), "write_secret 1 OLD");
+}
+
+#[test]
+fn a_readable_target_without_markers_beside_a_marked_one_is_marked_first() {
+    let pairs = [holding("OLD", None, 30 * DAY), readable("OLD", "OLD")];
+    let facts = look(&[key("OLD", 90 * DAY)], &pairs);
+    assert_eq!(
+        run(&facts, &rotate(Settings::default())),
+        ["write_id 1 OLD", "wait quiet"]
+    );
+}
+
+#[test]
+fn half_a_pair_of_markers_is_not_believed_where_the_secret_is_hidden() {
+    let mut pair = hidden("OLD");
+    pair.id.marker = marker("OLD", 30 * DAY);
+    assert_eq!(
+        decide(&look(&[key("OLD", 90 * DAY)], &[pair])),
+        "blocked owner_unknown"
+    );
+    let mut pair = hidden("NEW");
+    pair.secret.marker = marker("OLD", 30 * DAY);
+    let facts = look(&[key("OLD", 90 * DAY), key("NEW", DAY)], &[pair]);
+    assert_eq!(decide(&facts), "blocked owner_unknown");
+}
+
+#[test]
+fn a_secret_whose_marker_names_another_key_is_marked_anew() {
+    let pair = marked(readable("NEW", "NEW"), "NEW", "OLD", None, 60 * DAY);
+    let facts = look(
+        &[used(key("OLD", 90 * DAY), 2 * DAY), key("NEW", 80 * DAY)],
+        &[pair],
+    );
+    assert_eq!(retired(&facts), "write_secret 0 NEW");
+}
+
+#[test]
+fn a_run_that_cannot_sign_with_the_new_key_does_not_cut_its_own() {
+    let facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", HOUR)],
+        &[hiding("NEW", Some("OLD"), HOUR)],
+    );
+    let signs = with(facts.clone(), |facts| facts.run.signer = Some(id("OLD")));
+    assert_eq!(words(&next(&signs, &retire(immediate()))), "wait in_use OLD");
+    assert_eq!(
+        words(&next(&facts, &retire(immediate()))),
+        "look, then deactivate OLD"
+    );
+}
+
+#[test]
+fn a_run_that_was_given_the_outgoing_key_waits_instead_of_calling_for_a_person() {
+    let facts = with(rotated(2 * DAY), |facts| facts.run.signer = Some(id("OLD")));
+    assert_eq!(decide(&facts), "wait in_use OLD");
+    let used_by_another = with(rotated(2 * DAY), |facts| {
+        facts.keys[0] = used(facts.keys[0], MINUTE)
+    });
+    assert_eq!(decide(&used_by_another), "blocked slot_occupied OLD");
+}
