@@ -1,7 +1,5 @@
 //! What can go wrong, by what it means for the person who reads it.
 
-use std::fmt;
-
 /// How a failed run ends; the exit code follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -19,7 +17,8 @@ pub enum Class {
 ///
 /// No text in it comes from a place that can hold a secret: bodies of answers are never quoted, except for the
 /// documented error fields of GitLab's and AWS's error documents.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
 pub struct Failure {
     /// How the run ends.
     pub class: Class,
@@ -62,14 +61,6 @@ impl Failure {
         }
     }
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// The outcome of a request that changes something.
 #[derive(Debug)]

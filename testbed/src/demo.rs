@@ -32,6 +32,7 @@ pub async fn run(binary: PathBuf, keep: bool, mut say: impl FnMut(&str)) -> Resu
     )
     .await?;
     let new = lab.pair();
+    lab.advance(Duration::from_secs(60)).await?;
     expect(new.id != old, "the pair is a new one")?;
     step(
         &lab,
