@@ -22,7 +22,8 @@ pub async fn run(
     stop: StopFlag,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let (rotation, settings_failure) = match Box::pin(open(command, environment, notes, deadline, stop)).await {
+    let (rotation, settings_failure) = match Box::pin(open(command, environment, notes, deadline, stop)).await
+    {
         Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
         Err(failure) => {
             let of_settings = failure.class == Class::Settings;
