@@ -205,6 +205,8 @@ pub struct Run {
     pub refused: bool,
     /// The own key is being deleted. Final: nothing of it will ever be written.
     pub undo: bool,
+    /// IAM confirmed that deletion. A list that still shows the key lags.
+    pub undone: bool,
     /// Keys that were Inactive at the first look of this run.
     pub inactive_at_start: Vec<KeyId>,
     /// Writes whose outcome is unknown: they may still land. Only the same value may follow them.
@@ -232,6 +234,7 @@ impl Run {
             sent: 0,
             refused: false,
             undo: false,
+            undone: false,
             inactive_at_start: Vec::new(),
             unclear: Vec::new(),
             stopping: false,

@@ -299,6 +299,8 @@ fn owner(facts: &Facts, pair: &Pair) -> Owner {
     };
     match pair.secret.value {
         SecretValue::Missing => Owner::Nothing,
+        // STS accepts it and the list does not show it: the list lags behind a person. A working pair is never dead.
+        SecretValue::Readable(Proof::Of(key)) if facts.key(key).is_none() => Owner::Unknown,
         SecretValue::Readable(Proof::Of(key)) => by_list(key, Owner::Proved),
         SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive) => Owner::Unknown,
         SecretValue::Readable(Proof::OfNone) => {

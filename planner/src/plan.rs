@@ -63,8 +63,11 @@ fn undo(picture: &Picture<'_>) -> Option<Verdict> {
         // It may be in a variable. From here on only forward: the orphan rule takes it if it truly is one.
         return None;
     }
-    if picture.facts.key(own).is_none() && run.undo {
+    if run.undone || picture.facts.key(own).is_none() && run.undo {
         return Some(why);
+    }
+    if run.time_left.is_zero() {
+        return Some(Verdict::Incomplete(Incomplete::OutOfTime));
     }
     if run.stopping {
         return Some(Verdict::Incomplete(Incomplete::Interrupted));
@@ -87,6 +90,10 @@ fn another_created_first(picture: &Picture<'_>, own: KeyId) -> bool {
 /// A torn pair follows its secret: the id of the key the secret belongs to is public and can always be written again,
 /// a secret can't be read again. Survives a kill between the two writes of a pair.
 fn repair_torn_pair(picture: &Picture<'_>) -> Option<Verdict> {
+    // A run past its deadline writes nothing at all: the proof that no write comes late rests on it.
+    if picture.facts.run.time_left.is_zero() {
+        return Some(Verdict::Incomplete(Incomplete::OutOfTime));
+    }
     picture.owners().find_map(|(target, pair, owner)| {
         let (Owner::Proved(key) | Owner::Noted(key)) = owner else {
             return None;
@@ -337,6 +344,11 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
     let facts = picture.facts;
     let settings = &picture.policy.settings;
     let key = outgoing.id;
+    // Older than the key in use, and yet perhaps another run's that is still about to be published: whatever the grace.
+    let since = picture.orphan_since(outgoing);
+    if picture.provenance(outgoing) == Provenance::Orphan && since > facts.clocks.aws {
+        return Some(Verdict::Wait(Wait::Orphan { key, until: since }));
+    }
     let period = match outgoing.status {
         Status::Active => settings.grace,
         Status::Inactive => settings.grace.saturating_add(settings.delete_after),
@@ -503,9 +515,7 @@ const KEYS_PER_USER: usize = 2;
 fn no_free_place(picture: &Picture<'_>) -> Option<Verdict> {
     if let Some(verdict) = retirement(picture) {
         // It is due, and somebody keeps using the key that should go.
-        if let Verdict::Wait(Wait::InUse { key, .. }) = verdict
-            && picture.facts.run.signer != Some(key)
-        {
+        if let Verdict::Wait(Wait::InUse { key, .. }) = verdict {
             return Some(Verdict::Blocked(Block::SlotOccupied { key }));
         }
         return Some(verdict);
@@ -516,10 +526,14 @@ fn no_free_place(picture: &Picture<'_>) -> Option<Verdict> {
     let in_the_way = picture
         .unreferenced()
         .find(|key| picture.provenance(key) == Provenance::Foreign);
-    let key = in_the_way
-        .or(picture.unreferenced().next())
-        .or(picture.facts.keys.first())?;
-    Some(Verdict::Blocked(Block::SlotOccupied { key: key.id }))
+    if let Some(key) = in_the_way.or(picture.unreferenced().next()) {
+        return Some(Verdict::Blocked(Block::SlotOccupied { key: key.id }));
+    }
+    // Every key is held by some target: none is in the way, and none may be named as one to delete.
+    Some(Verdict::Blocked(match picture.newest_held() {
+        Some(key) => Block::Split { key },
+        None => Block::OwnerUnknown { target: 0 },
+    }))
 }
 
 /// What the retirement of the outgoing key waits for.

@@ -137,7 +137,7 @@ pub fn succeeded(run: &mut Run, step: Step, new: KeyId) {
         | Step::WriteId { .. }
         | Step::SwitchSigner { .. }
         | Step::Deactivate { .. }
-        | Step::Delete { .. }
-        | Step::Undo { .. } => {}
+        | Step::Delete { .. } => {}
+        Step::Undo { .. } => run.undone = true,
     }
 }

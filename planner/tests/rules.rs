@@ -1105,11 +1105,63 @@ fn a_run_that_cannot_sign_with_the_new_key_does_not_cut_its_own() {
 }
 
 #[test]
-fn a_run_that_was_given_the_outgoing_key_waits_instead_of_calling_for_a_person() {
+fn a_run_that_is_still_given_the_outgoing_key_after_its_grace_calls_for_a_person() {
     let facts = with(rotated(2 * DAY), |facts| facts.run.signer = Some(id("OLD")));
-    assert_eq!(decide(&facts), "wait in_use OLD");
+    assert_eq!(decide(&facts), "blocked slot_occupied OLD");
     let used_by_another = with(rotated(2 * DAY), |facts| {
         facts.keys[0] = used(facts.keys[0], MINUTE)
     });
     assert_eq!(decide(&used_by_another), "blocked slot_occupied OLD");
+}
+
+#[test]
+fn a_young_key_of_another_run_is_not_cut_even_without_a_grace() {
+    // Two runs created at the same time; the one with the newer key finished first and sees the older one as an orphan.
+    let facts = |age: u64| {
+        with(
+            look(
+                &[key("OTHER", age), key("NEW", age - 1)],
+                &[marked(readable("NEW", "NEW"), "NEW", "NEW", None, MINUTE)],
+            ),
+            |facts| facts.journal = intent(age + 1),
+        )
+    };
+    assert_eq!(
+        words(&next(&facts(5 * MINUTE), &retire(immediate()))),
+        "wait orphan_age OTHER"
+    );
+    assert_eq!(
+        words(&next(&facts(2 * HOUR), &retire(immediate()))),
+        "look, then deactivate OTHER"
+    );
+}
+
+#[test]
+fn a_pair_that_sts_accepts_is_not_dead_because_the_list_lags() {
+    // A person wrote K2 into a target whose markers are old, and the list does not show K2 yet.
+    let facts = look(
+        &[key("OLD", 90 * DAY)],
+        &[marked(readable("NEW", "NEW"), "OLD", "OLD", None, 30 * DAY)],
+    );
+    assert_eq!(decide(&facts), "blocked owner_unknown");
+}
+
+#[test]
+fn a_run_past_its_deadline_writes_nothing_not_even_a_repair() {
+    let torn = look(
+        &[key("OLD", 90 * DAY), key("NEW", HOUR)],
+        &[marked(readable("OLD", "NEW"), "NEW", "OLD", None, HOUR)],
+    );
+    assert!(decide(&torn).starts_with("write_id 0 NEW"), "{}", decide(&torn));
+    let late = with(torn, |facts| facts.run.time_left = Duration::ZERO);
+    assert_eq!(decide(&late), "incomplete out_of_time");
+}
+
+#[test]
+fn a_key_that_a_target_holds_is_never_named_as_one_to_delete() {
+    let facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", HOUR)],
+        &[readable("OLD", "OLD"), hidden("NEW")],
+    );
+    assert_eq!(decide(&facts), "blocked split NEW");
 }

@@ -15,23 +15,25 @@ use crate::secret::{KeyPair, Secret};
 impl Rotation {
     /// Reads every variable and every key.
     pub(super) async fn look(&mut self) -> Result<Facts, Failure> {
+        self.read_variables().await;
+        // With a single target there is nothing to repair that was read.
+        if let [Err(failure)] = self.seen.as_slice() {
+            return Err(failure.clone());
+        }
+        let mut keys = self.list_keys().await?;
+        for key in &mut keys {
+            key.last_used = self.aws.last_used(key.id).await?.0;
+        }
+        self.facts(keys, true).await
+    }
+
+    pub(super) async fn read_variables(&mut self) {
         self.inconclusive = None;
         self.seen = Vec::new();
         for container in self.settings.containers.clone() {
             let seen = self.gitlab.variables(&container).await;
             self.seen.push(seen);
         }
-        // With a single target there is nothing to repair that was read.
-        if let [Err(failure)] = self.seen.as_slice() {
-            return Err(failure.clone());
-        }
-        let mut keys = self.list_keys().await?;
-        if keys.len() > 1 {
-            for key in &mut keys {
-                key.last_used = self.aws.last_used(key.id).await?.0;
-            }
-        }
-        self.facts(keys, true).await
     }
 
     /// The user's keys. A key that this run created exists even where the list does not show it yet.

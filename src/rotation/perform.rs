@@ -1,8 +1,11 @@
 //! Performing one step. Each sends one change and says what is known of it; what follows is for the planner to decide.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use planner::{Facts, Intent, Journal, KeyId, Marker, Step};
 
-use super::{PROOF_BUDGET, Rotation, observe};
+use super::{PROOF_BUDGET, Rotation, StopFlag, observe};
 use crate::failure::{Failure, Written};
 use crate::gitlab::{NewVariable, Variable, Version, find, marker};
 use crate::secret::{KeyPair, Secret};
@@ -72,6 +75,7 @@ impl Rotation {
             }
             Step::Delete { key } | Step::Undo { key } => {
                 self.aws.delete_key(&self.user, key).await.done()?;
+                self.run.undone |= matches!(step, Step::Undo { .. });
                 self.note(step);
                 return Ok(Done::LookAgain);
             }
@@ -128,19 +132,17 @@ impl Rotation {
         Ok(())
     }
 
-    /// Proves the new key, then lists the keys again: another run may have created one meanwhile.
+    /// Proves the new key, then reads variables and keys again: another run may have created or published one meanwhile.
+    /// A request to stop ends the proof, because nothing of the key is out yet.
     async fn verify(&mut self, key: KeyId, facts: &mut Facts) -> Result<Done, NotDone> {
         let pair = self.in_hand(key)?;
-        let proof = self
-            .aws
-            .prove(
-                &pair,
-                &self.account,
-                &self.user,
-                self.settings.settle,
-                PROOF_BUDGET,
-            )
-            .await;
+        let proof = tokio::select! {
+            proof = self.aws.prove(&pair, &self.account, &self.user, self.settings.settle, PROOF_BUDGET) => Some(proof),
+            () = asked_to_stop(&self.stop) => None,
+        };
+        let Some(proof) = proof else {
+            return Ok(Done::LookAgain);
+        };
         if let Err(unproved) = proof {
             self.run.unverifiable = true;
             self.trouble = Some(unproved.into_failure());
@@ -148,8 +150,9 @@ impl Rotation {
         }
         self.run.verified.push(key);
         self.note(Step::Verify { key });
-        facts.keys = self.list_keys().await.map_err(NotDone::Unclear)?;
-        facts.full = false;
+        self.read_variables().await;
+        let keys = self.list_keys().await.map_err(NotDone::Unclear)?;
+        *facts = self.facts(keys, false).await.map_err(NotDone::Unclear)?;
         Ok(Done::Folded)
     }
 
@@ -251,6 +254,16 @@ impl Rotation {
         found.ok_or(NotDone::Refused(unexpected("the secret is not in hand")))
     }
 }
+
+/// Ends when SIGTERM was received.
+async fn asked_to_stop(stop: &StopFlag) {
+    while !stop.load(Ordering::Relaxed) {
+        tokio::time::sleep(STOP_POLL).await;
+    }
+}
+
+/// How often the request to stop is looked for while a key is proved.
+const STOP_POLL: Duration = Duration::from_millis(100);
 
 /// Attributes of a variable that is created.
 struct Attributes {
