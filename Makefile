@@ -7,7 +7,7 @@ BINARY := target/ci/keyturn
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
-	cargo run --locked --quiet --profile ci -p keyturn-testbed -- demo --keyturn $(BINARY) $(DEMO_ARGUMENTS)
+	target/ci/testbed demo --keyturn $(BINARY) $(DEMO_ARGUMENTS)
 
 ## test: unit tests, the planner's tables, the stand-ins' own tests, the scenarios with the real binary
 test: testbed build
@@ -20,8 +20,9 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
+# The whole workspace at once: built in parts, shared crates would be compiled again for each set of features.
 build:
-	cargo build --locked --profile ci
+	cargo build --locked --profile ci --workspace
 
 testbed: $(VENV)/.ready
 

@@ -55,21 +55,43 @@ pub fn on_hold(description: Option<&str>) -> bool {
 }
 
 /// The record that a key is about to be created for this user, at this time of AWS's clock.
-pub fn intent_text(user: &str, at: Timestamp) -> String {
+fn intent_text(user: &str, at: Timestamp) -> String {
     format!("{INTENT}user={user} at={}]", rfc3339(at))
 }
 
-/// Reads the intent record for this user. Another user's record is none, and neither is one that can't be read.
-pub fn parse_intent(text: &str, user: &str) -> Option<Intent> {
-    let (_, rest) = text.rsplit_once(INTENT)?;
-    let (inside, _) = rest.split_once(']')?;
-    if word(inside, "user")? != Some(user) {
-        return None;
-    }
+/// The journal with this user's record replaced. The records of other users, whose rotations share the container, stay:
+/// losing one would leave that user's orphan to a person.
+pub fn with_intent(journal: &str, user: &str, at: Timestamp) -> String {
+    let others =
+        records(journal).filter(|inside| word(inside, "user").flatten().is_some_and(|of| of != user));
+    let kept: Vec<&str> = others.collect();
+    let newest = kept.iter().skip(kept.len().saturating_sub(OTHER_RECORDS));
+    newest
+        .map(|inside| format!("{INTENT}{inside}] "))
+        .collect::<String>()
+        + &intent_text(user, at)
+}
+
+/// Reads this user's latest record. Another user's is none, and neither is one that can't be read.
+pub fn parse_intent(journal: &str, user: &str) -> Option<Intent> {
+    let inside = records(journal)
+        .filter(|inside| word(inside, "user").flatten() == Some(user))
+        .last()?;
     Some(Intent {
         at: read_time(word(inside, "at")??)?,
     })
 }
+
+/// What stands inside each record of a journal, in order.
+fn records(journal: &str) -> impl Iterator<Item = &str> {
+    journal
+        .split(INTENT)
+        .skip(1)
+        .filter_map(|rest| rest.split_once(']').map(|(inside, _)| inside))
+}
+
+/// The most records of other users that are kept: GitLab documents 10,000 characters for a value.
+const OTHER_RECORDS: usize = 50;
 
 fn read_marker(inside: &str) -> Option<Marker> {
     let key = KeyId::parse(word(inside, "key")??)?;
@@ -113,7 +135,7 @@ fn rfc3339(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{intent_text, on_hold, parse, parse_intent, write};
+    use super::{intent_text, on_hold, parse, parse_intent, with_intent, write};
     use planner::{KeyId, Marker, Timestamp};
 
     const AT: Timestamp = Timestamp(1_795_316_407);
@@ -267,6 +289,27 @@ mod tests {
             assert!(!on_hold(Some(text)), "{text}");
         }
         assert!(!on_hold(None));
+    }
+
+    #[test]
+    fn two_users_share_a_journal_without_losing_a_record() {
+        let later = Timestamp(AT.0 + 60);
+        let journal = with_intent(&with_intent("", "deploy", AT), "backup", later);
+        assert_eq!(parse_intent(&journal, "deploy").unwrap().at, AT);
+        assert_eq!(parse_intent(&journal, "backup").unwrap().at, later);
+        let journal = with_intent(&journal, "deploy", later);
+        assert_eq!(journal.matches("user=deploy").count(), 1);
+        assert_eq!(parse_intent(&journal, "deploy").unwrap().at, later);
+        assert_eq!(parse_intent(&journal, "backup").unwrap().at, later);
+    }
+
+    #[test]
+    fn a_journal_of_many_users_stays_within_gitlabs_limit() {
+        let journal = (0..500).fold(String::new(), |journal, n| {
+            with_intent(&journal, &format!("{n:064}"), AT)
+        });
+        assert!(journal.len() < 10_000, "{}", journal.len());
+        assert!(parse_intent(&journal, &format!("{:064}", 499)).is_some());
     }
 
     #[test]

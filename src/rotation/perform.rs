@@ -91,7 +91,9 @@ impl Rotation {
             return Ok(());
         };
         let at = facts.clocks.aws;
-        let text = Secret::new(marker::intent_text(&self.user, at));
+        let present = self.present(0, &name)?.and_then(|journal| journal.value);
+        let others = present.as_ref().map_or("", Secret::expose);
+        let text = Secret::new(marker::with_intent(others, &self.user, at));
         let written = self
             .put(
                 0,
