@@ -2,8 +2,10 @@
 PYTHON ?= python3
 VENV := .testbed/venv
 BINARY := target/ci/keyturn
+TARGET := x86_64-unknown-linux-musl
+RELEASE := target/$(TARGET)/release/keyturn
 
-.PHONY: demo test testbed lint build clean
+.PHONY: demo test bench release testbed lint build clean
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
@@ -13,6 +15,15 @@ demo: testbed build
 test: testbed build
 	$(VENV)/bin/python -m pytest -q testbed/aws
 	cargo test --locked --profile ci --workspace
+
+## bench: one rotation by the release binary and one by the usual Python Lambda; fails when a budget is exceeded
+bench: testbed build release
+	target/ci/testbed bench --keyturn $(RELEASE)
+
+## release: the static binary that ships
+release:
+	rustup target add $(TARGET)
+	CC_x86_64_unknown_linux_musl=$(or $(MUSL_CC),cc) cargo build --locked --release --target $(TARGET)
 
 ## lint: formatting, clippy, documentation
 lint:

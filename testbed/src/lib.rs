@@ -4,6 +4,7 @@
 //! [`lab`] puts both together with a user, a group and the real binary.
 
 pub mod aws;
+pub mod bench;
 pub mod demo;
 pub mod gitlab;
 pub mod lab;

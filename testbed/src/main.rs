@@ -1,30 +1,34 @@
-//! `testbed demo`: the demonstration.
+//! `testbed demo`: the demonstration. `testbed bench`: the benchmark.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
+const USAGE: &str = "usage: testbed demo|bench --keyturn BINARY [--keep]";
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
     let mut keep = false;
     let mut binary = None;
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() != Some("demo") {
-        bail!("usage: testbed demo --keyturn BINARY [--keep]");
-    }
+    let command = arguments.next();
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--keep" => keep = true,
             "--keyturn" => binary = arguments.next().map(PathBuf::from),
-            other => bail!("unknown argument {other}; usage: testbed demo --keyturn BINARY [--keep]"),
+            other => bail!("unknown argument {other}; {USAGE}"),
         }
     }
     let Some(binary) = binary else {
-        bail!("--keyturn BINARY is missing")
+        bail!("--keyturn BINARY is missing; {USAGE}")
     };
-    testbed::demo::run(binary, keep, |text| {
+    let say = |text: &str| {
         let _ = std::io::stdout().write_all(text.as_bytes());
-    })
-    .await
+    };
+    match command.as_deref() {
+        Some("demo") => testbed::demo::run(binary, keep, say).await,
+        Some("bench") => testbed::bench::run(binary, say).await,
+        _ => bail!("{USAGE}"),
+    }
 }
