@@ -3,7 +3,7 @@
 //! CPU and memory are budgets; wall time is only ever a ratio of the two, because machines differ.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -80,8 +80,8 @@ pub async fn run(binary: PathBuf, mut say: impl FnMut(&str)) -> Result<()> {
     }
 }
 
-async fn keyturn(binary: &PathBuf) -> Result<Cost> {
-    let lab = Lab::start(binary.clone()).await?;
+async fn keyturn(binary: &Path) -> Result<Cost> {
+    let lab = Lab::start(binary.to_owned()).await?;
     let cost = measure(lab.command(&["rotate"], &lab.settings(&lab.old)))?;
     if lab.pair().id == lab.old.id || !lab.aws.works(&lab.pair()).await {
         bail!("keyturn did not rotate");
@@ -89,8 +89,8 @@ async fn keyturn(binary: &PathBuf) -> Result<Cost> {
     Ok(cost)
 }
 
-async fn baseline(binary: &PathBuf) -> Result<Cost> {
-    let lab = Lab::start(binary.clone()).await?;
+async fn baseline(binary: &Path) -> Result<Cost> {
+    let lab = Lab::start(binary.to_owned()).await?;
     let secret =
         json!({"GITLAB_TOKEN": lab.token, "GITLAB_GROUP_ID": lab.group.0.to_string(), "AWS_IAM_USER": USER});
     lab.aws
