@@ -7,8 +7,8 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
 use crate::report::Command;
-use crate::rotation::StopFlag;
 use crate::run::{RUN_DEADLINE, run};
+use crate::stop::Stop;
 
 /// Left of the function's time for the report.
 const MARGIN: Duration = Duration::from_secs(2);
@@ -37,7 +37,7 @@ async fn invoke(
         + left(event.context.deadline)
             .saturating_sub(MARGIN)
             .min(RUN_DEADLINE);
-    let (report, _) = run(command, environment, notes, deadline, StopFlag::default()).await;
+    let (report, _) = run(command, environment, notes, deadline, Stop::default()).await;
     if report.is_fine() {
         return Ok(serde_json::from_str(&report.json())?);
     }

@@ -15,3 +15,4 @@ pub mod rotation;
 pub mod run;
 pub mod secret;
 pub mod settings;
+pub mod stop;

@@ -3,15 +3,14 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use keyturn::failure::Failure;
 use keyturn::report::{Command, Exit, Report, RotationReport};
-use keyturn::rotation::StopFlag;
 use keyturn::settings::{Bootstrap, Normalised, clean_or_exec};
+use keyturn::stop::Stop;
 use keyturn::{lambda, log, run};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
@@ -45,8 +44,8 @@ enum Format {
     Json,
 }
 
-/// After SIGTERM the request in flight, and the pair it belongs to, get this long.
-const STOP_WITHIN: Duration = Duration::from_secs(8);
+/// The time in which a run that was asked to stop says what it did.
+const LAST_WORD: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     match doors() {
@@ -104,7 +103,7 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
         Verb::Retire => Command::Retire,
         Verb::Plan => Command::Plan,
     };
-    let stop = StopFlag::default();
+    let stop = Stop::default();
     let running = run::run(
         command,
         &environment.variables,
@@ -123,7 +122,7 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
 }
 
 /// Ends when the time after a request to stop is used up. Until then the run ends by itself.
-async fn stopped(stop: StopFlag) {
+async fn stopped(stop: Stop) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -135,8 +134,10 @@ async fn stopped(stop: StopFlag) {
         _ = interrupt.recv() => {}
     }
     tracing::warn!("asked to stop: finishing the pair in progress");
-    stop.store(true, Ordering::Relaxed);
-    tokio::time::sleep(STOP_WITHIN).await;
+    stop.ask();
+    stop.when_overdue().await;
+    // The run reports by itself what it did; what comes after this is a run that had not begun.
+    tokio::time::sleep(LAST_WORD).await;
 }
 
 fn deliver(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {

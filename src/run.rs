@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use crate::aws::{AwsSettings, Connection};
 use crate::failure::{Class, Failure};
 use crate::report::{Command, Exit, Report, RotationReport};
-use crate::rotation::{Rotation, StopFlag};
+use crate::rotation::Rotation;
 use crate::secret::Secret;
 use crate::settings::{Bootstrap, SecretJson, Settings};
+use crate::stop::Stop;
 
 /// A run ends itself after this long (D of the protocol); a Lambda function has what is left of its own time.
 pub const RUN_DEADLINE: Duration = planner::Bounds::DEFAULT.run;
@@ -19,7 +20,7 @@ pub async fn run(
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
     deadline: Instant,
-    stop: StopFlag,
+    stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
     let (rotation, settings_failure) = match Box::pin(open(command, environment, notes, deadline, stop)).await
@@ -40,7 +41,7 @@ async fn open(
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
     deadline: Instant,
-    stop: StopFlag,
+    stop: Stop,
 ) -> Result<Rotation, Failure> {
     let bootstrap = Bootstrap::from(environment)?;
     // What needs no secret is refused before anything is asked of AWS.

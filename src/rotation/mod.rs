@@ -7,8 +7,6 @@ mod observe;
 mod open;
 mod perform;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use planner::{Facts, Incomplete, KeyId, Policy, Run, Step, Verdict, next};
@@ -19,12 +17,10 @@ use crate::gitlab::{Gitlab, Variable, Version};
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// A step without an answer is tried again after a full look, this often in one run.
 const SECOND_CHANCES: u32 = 2;
-
-/// Set by SIGTERM: the pair in progress is finished, nothing else is begun.
-pub type StopFlag = Arc<AtomicBool>;
 
 /// One rotation in progress.
 pub struct Rotation {
@@ -47,7 +43,7 @@ pub struct Rotation {
     created: Option<planner::Key>,
     run: Run,
     deadline: Instant,
-    stop: StopFlag,
+    stop: Stop,
     steps: Vec<Performed>,
     trouble: Option<Failure>,
     warnings: Vec<String>,
@@ -81,7 +77,7 @@ impl Rotation {
         let mut chances = SECOND_CHANCES;
         let mut refused = None;
         loop {
-            self.run.stopping = self.stop.load(Ordering::Relaxed);
+            self.run.stopping = self.stop.asked();
             self.run.time_left = self.deadline.saturating_duration_since(Instant::now());
             facts.run = self.run.clone();
             let verdict = next(&facts, &self.policy);
@@ -99,7 +95,12 @@ impl Rotation {
                     }
                     // Recorded before the request leaves: no lost answer may find a run that believes it sent nothing.
                     self.run.begin(step, &facts.keys);
-                    match self.perform(step, &mut facts).await {
+                    let stop = self.stop.clone();
+                    let done = tokio::select! {
+                        done = self.perform(step, &mut facts) => done,
+                        () = stop.when_overdue() => return (facts, cut_short(step)),
+                    };
+                    match done {
                         Ok(perform::Done::Folded) => continue,
                         Ok(perform::Done::LookAgain) => self.look().await,
                         Err(perform::NotDone::Refused(failure)) => {
@@ -241,6 +242,14 @@ impl Rotation {
         } = &self.settings;
         format!("{container}/{id_variable}+{secret_variable}@{scope}")
     }
+}
+
+/// The end of a run whose last request had no answer when the time to stop was used up.
+fn cut_short(step: Step) -> Ending {
+    Ending::from(Failure::incomplete(
+        "interrupted",
+        format!("the run was asked to stop, and it is not known whether it could {step}"),
+    ))
 }
 
 /// How long a new key may take to become usable, beyond the settle time.

@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use planner::{Policy, Run, Timestamp};
 
-use super::{Rotation, StopFlag};
+use super::Rotation;
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, GitlabSettings, Version, find, marker};
 use crate::report::Command;
 use crate::secret::KeyPair;
 use crate::settings::Settings;
+use crate::stop::Stop;
 
 /// GitLab's group `PUT` honours `filter[environment_scope]` from this version on; before it, it may overwrite the
 /// variable of another scope.
@@ -30,7 +31,7 @@ impl Rotation {
         aws: Connection,
         command: Command,
         deadline: Instant,
-        stop: StopFlag,
+        stop: Stop,
     ) -> Result<Rotation, Failure> {
         let gitlab = Gitlab::open(&GitlabSettings {
             api_url: settings.gitlab.api_url.clone(),

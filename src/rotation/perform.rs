@@ -1,11 +1,8 @@
 //! Performing one step. Each sends one change and says what is known of it; what follows is for the planner to decide.
 
-use std::sync::atomic::Ordering;
-use std::time::Duration;
-
 use planner::{Facts, Intent, Journal, KeyId, Marker, Step};
 
-use super::{PROOF_BUDGET, Rotation, StopFlag, observe};
+use super::{PROOF_BUDGET, Rotation, observe};
 use crate::failure::{Failure, Written};
 use crate::gitlab::{NewVariable, Variable, Version, find, marker};
 use crate::secret::{KeyPair, Secret};
@@ -140,7 +137,7 @@ impl Rotation {
         let pair = self.in_hand(key)?;
         let proof = tokio::select! {
             proof = self.aws.prove(&pair, &self.account, &self.user, self.settings.settle, PROOF_BUDGET) => Some(proof),
-            () = asked_to_stop(&self.stop) => None,
+            () = self.stop.when_asked() => None,
         };
         let Some(proof) = proof else {
             return Ok(Done::LookAgain);
@@ -256,16 +253,6 @@ impl Rotation {
         found.ok_or(NotDone::Refused(unexpected("the secret is not in hand")))
     }
 }
-
-/// Ends when SIGTERM was received.
-async fn asked_to_stop(stop: &StopFlag) {
-    while !stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(STOP_POLL).await;
-    }
-}
-
-/// How often the request to stop is looked for while a key is proved.
-const STOP_POLL: Duration = Duration::from_millis(100);
 
 /// Attributes of a variable that is created.
 struct Attributes {
