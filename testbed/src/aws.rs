@@ -1,5 +1,6 @@
 //! The AWS stand-in: a process of `testbed/aws`, and its administration.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -149,6 +150,21 @@ impl Aws {
             .iter()
             .map(|call| (text(call, "action"), text(call, "key_id")))
             .collect())
+    }
+
+    /// How many connections the calls in the journal came on.
+    ///
+    /// # Errors
+    ///
+    /// When the stand-in is gone.
+    pub async fn connections(&self) -> Result<usize> {
+        let calls = self.control("GET", "journal", None).await?;
+        let calls = calls.as_array().cloned().unwrap_or_default();
+        let numbers: BTreeSet<u64> = calls
+            .iter()
+            .filter_map(|call| call.get("connection").and_then(Value::as_u64))
+            .collect();
+        Ok(numbers.len())
     }
 
     /// The user's keys as they truly are.

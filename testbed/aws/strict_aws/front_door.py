@@ -50,6 +50,7 @@ class FrontDoor:
             call.parameters,
             rfc3339(self.world.clock.now()),
             fault.mode if fault else None,
+            request.connection,
         )
         if fault is None:
             return self._serve(call, entry, self.world.generation)
@@ -58,7 +59,13 @@ class FrontDoor:
     def _unreadable(self, request: HttpRequest, error: AwsError) -> Answer:
         """A request that names no known action is still a call that was made."""
         entry = self.world.journal.open(
-            "?", "?", _claimed_key(request), {}, rfc3339(self.world.clock.now()), None
+            "?",
+            "?",
+            _claimed_key(request),
+            {},
+            rfc3339(self.world.clock.now()),
+            None,
+            request.connection,
         )
         entry.status, entry.code = error.status, error.code
         return error_answer(error, protocol_of(request), "iam", str(uuid.uuid4()))

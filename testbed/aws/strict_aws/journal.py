@@ -27,7 +27,8 @@ _SAID_ELSEWHERE = frozenset({"Action", "Version"})
 @dataclass
 class Entry:
     """One call. ``status`` is the outcome in AWS, even when a fault hid it from
-    the client; ``None`` means that nothing was applied or refused."""
+    the client; ``None`` means that nothing was applied or refused. Calls on one connection have the
+    same number in ``connection``."""
 
     n: int
     action: str
@@ -39,6 +40,7 @@ class Entry:
     parameters: dict[str, Any]
     at: str
     fault: str | None
+    connection: int
 
 
 class Journal:
@@ -58,6 +60,7 @@ class Journal:
         parameters: Mapping[str, Any],
         at: str,
         fault: str | None,
+        connection: int,
     ) -> Entry:
         """Starts an entry; the caller fills the outcome in."""
         kept = {}
@@ -67,7 +70,17 @@ class Journal:
         with self._lock:
             number = len(self._entries) + 1
             entry = Entry(
-                number, action, service, key_id, None, None, None, kept, at, fault
+                number,
+                action,
+                service,
+                key_id,
+                None,
+                None,
+                None,
+                kept,
+                at,
+                fault,
+                connection,
             )
             self._entries.append(entry)
         return entry

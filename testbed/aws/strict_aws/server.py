@@ -8,6 +8,7 @@ answer waits for the client's delayed acknowledgement.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 import ssl
 import sys
@@ -39,6 +40,7 @@ class Server(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         super().__init__((host, port), _Handler)
         self.front_door = front_door
+        self.connections = itertools.count(1)
         self.secure = tls is not None
         if tls is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -77,6 +79,10 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: Server
 
+    def setup(self) -> None:
+        super().setup()
+        self._connection = next(self.server.connections)
+
     def _handle(self) -> None:
         if "transfer-encoding" in self.headers:
             self.close_connection = True
@@ -97,6 +103,7 @@ class _Handler(BaseHTTPRequestHandler):
             body=body,
             client_ip=self.client_address[0],
             secure=self.server.secure,
+            connection=self._connection,
         )
         answer = self.server.front_door.answer(request)
         if isinstance(answer, Dropped):

@@ -34,6 +34,7 @@ class HttpRequest:
     body: bytes
     client_ip: str = "127.0.0.1"
     secure: bool = False
+    connection: int = 0
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,8 @@ def test_the_journal_tells_every_call_and_no_secret(stand, iam):
         (2, "ListAccessKeys", 404, "NoSuchEntity"),
         (3, "CreateSecret", 200, None),
     ]
+    first, second, third = (entry["connection"] for entry in journal)
+    assert first == second != third, "each client keeps a connection of its own"
     first = journal[0]
     assert first["key_id"] == "test"
     assert first["principal"].endswith(":root")

@@ -8,17 +8,16 @@
     clippy::print_stdout
 )]
 
+mod lambda;
+mod undisturbed;
+
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use testbed::aws::Pair;
-use testbed::gitlab::{Answer, Effect, Fault, OverwrittenRow, Scope, Token, Variable};
+use testbed::gitlab::{Answer, Effect, Fault};
 use testbed::lab::{Lab, Ran, USER, policy};
 
 const ID: &str = "AWS_ACCESS_KEY_ID";
@@ -325,18 +324,46 @@ async fn terminated_between_the_puts(signer: Signer) {
         .fault(put(SECRET, Effect::Stall { millis: 2000 }));
     let child = world.spawn().await;
     until!(world.lab.pair().secret != world.lab.old.secret);
-    let sent = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    let ran = Ran::from(child.wait_with_output().unwrap());
+    let ran = terminate(child);
     assert_eq!(
         (ran.code, word(&ran, "reason").as_str()),
         (Some(4), "interrupted")
     );
     assert_ne!(world.lab.pair().id, world.lab.old.id);
     world.heals(false).await;
+}
+
+/// The request in flight gets no answer before the run must be gone: the report still says what was done.
+async fn terminated_while_the_answer_does_not_come(signer: Signer) {
+    let world = World::start(signer, false).await;
+    let hold = json!({"action": "CreateAccessKey", "mode": "delay", "seconds": 30, "apply_first": true});
+    world.lab.aws.fault(hold).await.unwrap();
+    let child = world.spawn().await;
+    until!(world.key_count().await == 2);
+    let ran = terminate(child);
+    assert_eq!(
+        (ran.code, word(&ran, "reason").as_str()),
+        (Some(4), "interrupted")
+    );
+    let steps = report(&ran)["rotations"][0]["steps"].clone();
+    let steps: Vec<&Value> = steps
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|step| &step["step"])
+        .collect();
+    assert_eq!(steps, ["journal"], "{ran:?}");
+    world.lab.advance(2 * HOUR).await.unwrap();
+    world.heals(false).await;
+}
+
+fn terminate(child: Child) -> Ran {
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status()
+        .unwrap();
+    assert!(sent.success());
+    Ran::from(child.wait_with_output().unwrap())
 }
 
 /// The token ends while the key is being created, and works again for the next run.
@@ -418,6 +445,7 @@ rows! {
     killed_both_puts: s => killed_after_put(s, ID, false);
     killed_deactivated: s => killed_between_deactivate_and_delete(s);
     terminated: s => terminated_between_the_puts(s);
+    terminated_without_an_answer: s => terminated_while_the_answer_does_not_come(s);
 }
 
 #[tokio::test]
@@ -452,268 +480,4 @@ async fn two_rotations_at_once_end_well() {
         assert!(world.key_count().await <= 3);
         world.heals(false).await;
     }
-}
-
-#[tokio::test]
-async fn only_the_own_scope_is_written() {
-    for overwritten in [OverwrittenRow::LowestId, OverwrittenRow::HighestId] {
-        let world = World::start(Signer::Role, false).await;
-        let lab = &world.lab;
-        let production = |name: &str, value: &str| Variable {
-            environment_scope: "production".into(),
-            ..Variable::credential(name, value)
-        };
-        let before = lab.gitlab.world(|gitlab| {
-            gitlab.settings.overwritten = overwritten;
-            let rows = [
-                production(ID, "AKIAIOSFODNN7EXAMPLE"),
-                production(SECRET, "another-secret-of-another-key-entirely-x"),
-            ];
-            for row in rows {
-                gitlab.set_variable(lab.group, row);
-            }
-            [ID, SECRET].map(|name| gitlab.variable(lab.group, name, "production"))
-        });
-        let ran = world.run("rotate").await;
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        let after = lab
-            .gitlab
-            .world(|gitlab| [ID, SECRET].map(|name| gitlab.variable(lab.group, name, "production")));
-        assert_eq!(before, after);
-        assert!(lab.pair().id != lab.old.id && world.works().await);
-    }
-}
-
-#[tokio::test]
-async fn a_project_rotates() {
-    let world = World::start(Signer::Role, false).await;
-    let lab = &world.lab;
-    let (project, token) = lab.gitlab.world(|gitlab| {
-        let project = gitlab.add_project("platform/app");
-        gitlab.set_variable(project, Variable::credential(ID, &lab.old.id));
-        gitlab.set_variable(project, Variable::credential(SECRET, &lab.old.secret));
-        (project, gitlab.add_token(Token::maintainer(project)))
-    });
-    let mut settings = world.settings().await;
-    settings.remove("GITLAB_GROUP_ID");
-    settings.insert("GITLAB_PROJECT_ID".into(), project.0.to_string());
-    settings.insert("GITLAB_TOKEN".into(), token);
-    let ran = lab.run(&["rotate", "--format", "json"], &settings).unwrap();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let seen = lab.gitlab.job_sees(project, &[ID, SECRET], true);
-    let pair = Pair {
-        id: seen[0].clone().unwrap(),
-        secret: seen[1].clone().unwrap(),
-        token: None,
-    };
-    assert!(pair.id != lab.old.id && lab.aws.works(&pair).await);
-    assert_eq!(lab.pair(), lab.old, "the group was not asked for");
-}
-
-async fn writes(lab: &Lab) -> Vec<String> {
-    let aws = lab.aws.journal().await.unwrap();
-    let aws = aws.into_iter().map(|(action, _)| action).filter(|action| {
-        ["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"].contains(&action.as_str())
-    });
-    let gitlab = lab.gitlab.journal().into_iter();
-    let gitlab = gitlab
-        .filter(|call| call.method != "GET")
-        .map(|call| format!("{} {}", call.method, call.path));
-    aws.chain(gitlab).collect()
-}
-
-#[tokio::test]
-async fn plan_changes_nothing_and_only_needs_to_read() {
-    let world = World::start(Signer::Own, false).await;
-    let lab = &world.lab;
-    let reader = lab.gitlab.world(|gitlab| {
-        gitlab.add_token(Token {
-            scopes: vec![Scope::ReadApi],
-            ..Token::owner(lab.group)
-        })
-    });
-    let mut settings = world.settings().await;
-    settings.insert("GITLAB_TOKEN".into(), reader);
-    let ran = lab.run(&["plan", "--format", "json"], &settings).unwrap();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(
-        report(&ran)["rotations"][0]["steps"]
-            .as_array()
-            .is_some_and(|steps| !steps.is_empty()),
-        "{ran:?}"
-    );
-    assert_eq!(writes(lab).await, Vec::<String>::new());
-    assert_eq!(lab.pair(), lab.old);
-    let refused = lab.run(&["rotate", "--format", "json"], &settings).unwrap();
-    assert_eq!(
-        (refused.code, word(&refused, "reason").as_str()),
-        (Some(3), "token_scope")
-    );
-    assert_eq!(writes(lab).await, Vec::<String>::new());
-}
-
-#[tokio::test]
-async fn a_second_rotation_waits_and_writes_nothing() {
-    for signer in [Signer::Own, Signer::Role] {
-        let world = World::start(signer, false).await;
-        assert_eq!(world.run("rotate").await.code, Some(0));
-        let settings = world.settings().await;
-        let before = writes(&world.lab).await;
-        let ran = world.lab.run(&["rotate", "--format", "json"], &settings).unwrap();
-        assert_eq!((ran.code, word(&ran, "outcome").as_str()), (Some(0), "waiting"));
-        assert_eq!(writes(&world.lab).await, before);
-    }
-}
-
-#[tokio::test]
-async fn a_rotation_needs_few_requests() {
-    let world = World::start(Signer::Role, false).await;
-    let settings = world.settings().await;
-    world.lab.aws.control("DELETE", "journal", None).await.unwrap();
-    let ran = world.lab.run(&["rotate"], &settings).unwrap();
-    assert_eq!(ran.code, Some(0), "{ran:?}");
-    let aws = world.lab.aws.journal().await.unwrap();
-    let aws = aws.into_iter().map(|(action, _)| format!("AWS {action}"));
-    let gitlab = world.lab.gitlab.journal().into_iter();
-    let all: Vec<String> = gitlab
-        .map(|call| format!("GitLab {} {}", call.method, call.path))
-        .chain(aws)
-        .collect();
-    println!("{} requests:\n{}", all.len(), all.join("\n"));
-    assert!(all.len() <= 20, "{all:?}");
-}
-
-/// The side of Lambda's Runtime API that a function sees: one event, and then silence.
-struct Runtime {
-    address: String,
-    answers: mpsc::Receiver<(String, Value)>,
-}
-
-impl Runtime {
-    fn start(event: &Value) -> Runtime {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        let (send, answers) = mpsc::channel();
-        let events = std::sync::Arc::new(std::sync::Mutex::new(Some(event.to_string())));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (send, events) = (send.clone(), events.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), &events, &send));
-            }
-        });
-        Runtime { address, answers }
-    }
-
-    /// Lets the function answer the event: `response` or `error`, and its body.
-    fn invoke(&self, lab: &Lab, mut settings: Settings) -> (String, Value) {
-        for (name, value) in [
-            ("AWS_LAMBDA_RUNTIME_API", self.address.as_str()),
-            ("AWS_LAMBDA_FUNCTION_NAME", "keyturn"),
-            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
-            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
-        ] {
-            settings.insert(name.to_owned(), value.to_owned());
-        }
-        let mut child = lab
-            .command(&[], &settings)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let answer = self.answers.recv_timeout(Duration::from_secs(60));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        answer.unwrap()
-    }
-}
-
-fn serve(
-    stream: TcpStream,
-    events: &std::sync::Mutex<Option<String>>,
-    answers: &mpsc::Sender<(String, Value)>,
-) {
-    let mut out = stream.try_clone().unwrap();
-    let mut lines = BufReader::new(stream);
-    loop {
-        let mut first = String::new();
-        if lines.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
-        }
-        let mut length = 0;
-        loop {
-            let mut header = String::new();
-            lines.read_line(&mut header).unwrap();
-            let Some((name, value)) = header.trim().split_once(':') else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        lines.read_exact(&mut body).unwrap();
-        let path = first.split(' ').nth(1).unwrap_or_default();
-        if path.ends_with("/invocation/next") {
-            let Some(event) = events.lock().unwrap().take() else {
-                std::thread::sleep(Duration::from_secs(60));
-                return;
-            };
-            write!(
-                out,
-                "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 8476a536\r\n\
-                 Lambda-Runtime-Deadline-Ms: 4102444800000\r\n\
-                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:keyturn\r\n\
-                 Lambda-Runtime-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793\r\n\
-                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{event}",
-                event.len()
-            )
-            .unwrap();
-        } else {
-            let kind = path.rsplit('/').next().unwrap_or_default().to_owned();
-            let _ = answers.send((kind, serde_json::from_slice(&body).unwrap_or_default()));
-            let accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
-            out.write_all(accepted.as_bytes()).unwrap();
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_scheduled_event_rotates() {
-    let world = World::start(Signer::Role, false).await;
-    let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
-    let runtime = Runtime::start(&event);
-    let (kind, body) = runtime.invoke(&world.lab, world.settings().await);
-    assert_eq!(kind, "response", "{body}");
-    assert_eq!(body["schema"], "keyturn.report/1");
-    assert_eq!(body["command"], "rotate");
-    assert!(world.lab.pair().id != world.lab.old.id && world.works().await);
-    world.heals(false).await;
-}
-
-#[tokio::test]
-async fn an_event_can_ask_for_a_plan() {
-    let world = World::start(Signer::Role, false).await;
-    let runtime = Runtime::start(&json!({"command": "plan"}));
-    let (kind, body) = runtime.invoke(&world.lab, world.settings().await);
-    assert_eq!(
-        (kind.as_str(), &body["command"]),
-        ("response", &json!("plan")),
-        "{body}"
-    );
-    assert_eq!(world.lab.pair(), world.lab.old);
-    assert_eq!(world.key_count().await, 1);
-}
-
-#[tokio::test]
-async fn a_blocked_run_is_an_error_of_the_function() {
-    let world = World::start(Signer::Role, false).await;
-    let lab = &world.lab;
-    lab.gitlab
-        .fault(put(SECRET, Effect::answer(status(400))).times(AS_LONG_AS_IT_RUNS));
-    let runtime = Runtime::start(&json!({}));
-    let (kind, body) = runtime.invoke(lab, world.settings().await);
-    assert_eq!(kind, "error", "{body}");
-    let told: Value = serde_json::from_str(body["errorMessage"].as_str().unwrap()).unwrap();
-    assert_eq!(told["outcome"], "blocked", "{told}");
-    assert_eq!((lab.pair(), world.key_count().await), (lab.old.clone(), 1));
 }

@@ -1,0 +1,148 @@
+//! The door of the Lambda function, opened by a stand-in of the Runtime API.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::process::Stdio;
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testbed::gitlab::Effect;
+use testbed::lab::Lab;
+
+use crate::{AS_LONG_AS_IT_RUNS, SECRET, Settings, Signer, World, put, status};
+
+/// The side of Lambda's Runtime API that a function sees: one event, and then silence.
+struct Runtime {
+    address: String,
+    answers: mpsc::Receiver<(String, Value)>,
+}
+
+impl Runtime {
+    fn start(event: &Value) -> Runtime {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap().to_string();
+        let (send, answers) = mpsc::channel();
+        let events = std::sync::Arc::new(std::sync::Mutex::new(Some(event.to_string())));
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (send, events) = (send.clone(), events.clone());
+                std::thread::spawn(move || serve(stream.unwrap(), &events, &send));
+            }
+        });
+        Runtime { address, answers }
+    }
+
+    /// Lets the function answer the event: `response` or `error`, and its body.
+    fn invoke(&self, lab: &Lab, mut settings: Settings) -> (String, Value) {
+        for (name, value) in [
+            ("AWS_LAMBDA_RUNTIME_API", self.address.as_str()),
+            ("AWS_LAMBDA_FUNCTION_NAME", "keyturn"),
+            ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128"),
+            ("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST"),
+        ] {
+            settings.insert(name.to_owned(), value.to_owned());
+        }
+        let mut child = lab
+            .command(&[], &settings)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let answer = self.answers.recv_timeout(Duration::from_secs(60));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        answer.unwrap()
+    }
+}
+
+fn serve(
+    stream: TcpStream,
+    events: &std::sync::Mutex<Option<String>>,
+    answers: &mpsc::Sender<(String, Value)>,
+) {
+    let mut out = stream.try_clone().unwrap();
+    let mut lines = BufReader::new(stream);
+    loop {
+        let mut first = String::new();
+        if lines.read_line(&mut first).unwrap_or(0) == 0 {
+            return;
+        }
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            lines.read_line(&mut header).unwrap();
+            let Some((name, value)) = header.trim().split_once(':') else {
+                break;
+            };
+            if name.eq_ignore_ascii_case("content-length") {
+                length = value.trim().parse().unwrap();
+            }
+        }
+        let mut body = vec![0; length];
+        lines.read_exact(&mut body).unwrap();
+        let path = first.split(' ').nth(1).unwrap_or_default();
+        if path.ends_with("/invocation/next") {
+            let Some(event) = events.lock().unwrap().take() else {
+                std::thread::sleep(Duration::from_secs(60));
+                return;
+            };
+            write!(
+                out,
+                "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 8476a536\r\n\
+                 Lambda-Runtime-Deadline-Ms: 4102444800000\r\n\
+                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:keyturn\r\n\
+                 Lambda-Runtime-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793\r\n\
+                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{event}",
+                event.len()
+            )
+            .unwrap();
+        } else {
+            let kind = path.rsplit('/').next().unwrap_or_default().to_owned();
+            let _ = answers.send((kind, serde_json::from_slice(&body).unwrap_or_default()));
+            let accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
+            out.write_all(accepted.as_bytes()).unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_scheduled_event_rotates() {
+    let world = World::start(Signer::Role, false).await;
+    let event = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
+    let runtime = Runtime::start(&event);
+    let (kind, body) = runtime.invoke(&world.lab, world.settings().await);
+    assert_eq!(kind, "response", "{body}");
+    assert_eq!(body["schema"], "keyturn.report/1");
+    assert_eq!(body["command"], "rotate");
+    assert!(world.lab.pair().id != world.lab.old.id && world.works().await);
+    world.heals(false).await;
+}
+
+#[tokio::test]
+async fn an_event_can_ask_for_a_plan() {
+    let world = World::start(Signer::Role, false).await;
+    let runtime = Runtime::start(&json!({"command": "plan"}));
+    let (kind, body) = runtime.invoke(&world.lab, world.settings().await);
+    assert_eq!(
+        (kind.as_str(), &body["command"]),
+        ("response", &json!("plan")),
+        "{body}"
+    );
+    assert_eq!(world.lab.pair(), world.lab.old);
+    assert_eq!(world.key_count().await, 1);
+}
+
+#[tokio::test]
+async fn a_blocked_run_is_an_error_of_the_function() {
+    let world = World::start(Signer::Role, false).await;
+    let lab = &world.lab;
+    lab.gitlab
+        .fault(put(SECRET, Effect::answer(status(400))).times(AS_LONG_AS_IT_RUNS));
+    let runtime = Runtime::start(&json!({}));
+    let (kind, body) = runtime.invoke(lab, world.settings().await);
+    assert_eq!(kind, "error", "{body}");
+    let told: Value = serde_json::from_str(body["errorMessage"].as_str().unwrap()).unwrap();
+    assert_eq!(told["outcome"], "blocked", "{told}");
+    assert_eq!((lab.pair(), world.key_count().await), (lab.old.clone(), 1));
+}

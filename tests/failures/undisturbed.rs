@@ -1,0 +1,154 @@
+//! Runs that nothing disturbs: what they write, where they don't, and how many requests they need.
+
+use std::collections::BTreeSet;
+
+use testbed::aws::Pair;
+use testbed::gitlab::{OverwrittenRow, Scope, Token, Variable};
+use testbed::lab::Lab;
+
+use crate::{ID, SECRET, Signer, World, report, word};
+
+#[tokio::test]
+async fn only_the_own_scope_is_written() {
+    for overwritten in [OverwrittenRow::LowestId, OverwrittenRow::HighestId] {
+        let world = World::start(Signer::Role, false).await;
+        let lab = &world.lab;
+        let production = |name: &str, value: &str| Variable {
+            environment_scope: "production".into(),
+            ..Variable::credential(name, value)
+        };
+        let before = lab.gitlab.world(|gitlab| {
+            gitlab.settings.overwritten = overwritten;
+            let rows = [
+                production(ID, "AKIAIOSFODNN7EXAMPLE"),
+                production(SECRET, "another-secret-of-another-key-entirely-x"),
+            ];
+            for row in rows {
+                gitlab.set_variable(lab.group, row);
+            }
+            [ID, SECRET].map(|name| gitlab.variable(lab.group, name, "production"))
+        });
+        let ran = world.run("rotate").await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let after = lab
+            .gitlab
+            .world(|gitlab| [ID, SECRET].map(|name| gitlab.variable(lab.group, name, "production")));
+        assert_eq!(before, after);
+        assert!(lab.pair().id != lab.old.id && world.works().await);
+    }
+}
+
+#[tokio::test]
+async fn a_project_rotates() {
+    let world = World::start(Signer::Role, false).await;
+    let lab = &world.lab;
+    let (project, token) = lab.gitlab.world(|gitlab| {
+        let project = gitlab.add_project("platform/app");
+        gitlab.set_variable(project, Variable::credential(ID, &lab.old.id));
+        gitlab.set_variable(project, Variable::credential(SECRET, &lab.old.secret));
+        (project, gitlab.add_token(Token::maintainer(project)))
+    });
+    let mut settings = world.settings().await;
+    settings.remove("GITLAB_GROUP_ID");
+    settings.insert("GITLAB_PROJECT_ID".into(), project.0.to_string());
+    settings.insert("GITLAB_TOKEN".into(), token);
+    let ran = lab.run(&["rotate", "--format", "json"], &settings).unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let seen = lab.gitlab.job_sees(project, &[ID, SECRET], true);
+    let pair = Pair {
+        id: seen[0].clone().unwrap(),
+        secret: seen[1].clone().unwrap(),
+        token: None,
+    };
+    assert!(pair.id != lab.old.id && lab.aws.works(&pair).await);
+    assert_eq!(lab.pair(), lab.old, "the group was not asked for");
+}
+
+async fn writes(lab: &Lab) -> Vec<String> {
+    let aws = lab.aws.journal().await.unwrap();
+    let aws = aws.into_iter().map(|(action, _)| action).filter(|action| {
+        ["CreateAccessKey", "UpdateAccessKey", "DeleteAccessKey"].contains(&action.as_str())
+    });
+    let gitlab = lab.gitlab.journal().into_iter();
+    let gitlab = gitlab
+        .filter(|call| call.method != "GET")
+        .map(|call| format!("{} {}", call.method, call.path));
+    aws.chain(gitlab).collect()
+}
+
+#[tokio::test]
+async fn plan_changes_nothing_and_only_needs_to_read() {
+    let world = World::start(Signer::Own, false).await;
+    let lab = &world.lab;
+    let reader = lab.gitlab.world(|gitlab| {
+        gitlab.add_token(Token {
+            scopes: vec![Scope::ReadApi],
+            ..Token::owner(lab.group)
+        })
+    });
+    let mut settings = world.settings().await;
+    settings.insert("GITLAB_TOKEN".into(), reader);
+    let ran = lab.run(&["plan", "--format", "json"], &settings).unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        report(&ran)["rotations"][0]["steps"]
+            .as_array()
+            .is_some_and(|steps| !steps.is_empty()),
+        "{ran:?}"
+    );
+    assert_eq!(writes(lab).await, Vec::<String>::new());
+    assert_eq!(lab.pair(), lab.old);
+    let refused = lab.run(&["rotate", "--format", "json"], &settings).unwrap();
+    assert_eq!(
+        (refused.code, word(&refused, "reason").as_str()),
+        (Some(3), "token_scope")
+    );
+    assert_eq!(writes(lab).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_second_rotation_waits_and_writes_nothing() {
+    for signer in [Signer::Own, Signer::Role] {
+        let world = World::start(signer, false).await;
+        assert_eq!(world.run("rotate").await.code, Some(0));
+        let settings = world.settings().await;
+        let before = writes(&world.lab).await;
+        let ran = world.lab.run(&["rotate", "--format", "json"], &settings).unwrap();
+        assert_eq!((ran.code, word(&ran, "outcome").as_str()), (Some(0), "waiting"));
+        assert_eq!(writes(&world.lab).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_rotation_needs_few_requests() {
+    let world = World::start(Signer::Role, false).await;
+    let settings = world.settings().await;
+    world.lab.aws.control("DELETE", "journal", None).await.unwrap();
+    let ran = world.lab.run(&["rotate"], &settings).unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let aws = world.lab.aws.journal().await.unwrap();
+    let aws = aws.into_iter().map(|(action, _)| format!("AWS {action}"));
+    let gitlab = world.lab.gitlab.journal().into_iter();
+    let all: Vec<String> = gitlab
+        .map(|call| format!("GitLab {} {}", call.method, call.path))
+        .chain(aws)
+        .collect();
+    let gitlab: BTreeSet<u64> = world
+        .lab
+        .gitlab
+        .journal()
+        .iter()
+        .map(|call| call.connection)
+        .collect();
+    let connections = (gitlab.len(), world.lab.aws.connections().await.unwrap());
+    println!(
+        "{} requests on {connections:?} connections to GitLab and AWS:\n{}",
+        all.len(),
+        all.join("\n")
+    );
+    assert!(all.len() <= 20, "{all:?}");
+    assert!(
+        (1..=2).contains(&connections.0) && (1..=2).contains(&connections.1),
+        "{connections:?}"
+    );
+}
