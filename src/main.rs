@@ -1,7 +1,7 @@
 //! The doors of keyturn: the command line, and the Lambda function when `AWS_LAMBDA_RUNTIME_API` is set.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -26,6 +26,9 @@ struct Arguments {
     /// Also write the JSON report to this file.
     #[arg(long, value_name = "FILE", global = true)]
     report: Option<PathBuf>,
+    /// Also write the report to this file as JUnit XML, a test case for each rotation.
+    #[arg(long, value_name = "FILE", global = true)]
+    junit: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -149,15 +152,22 @@ fn deliver(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
     std::io::stdout()
         .write_all(shown.as_bytes())
         .context("the report could not be written to stdout")?;
-    if let Some(file) = &arguments.report {
-        std::fs::write(file, json + "\n").with_context(|| {
-            format!(
-                "the run is over, but its report could not be written to {}",
-                file.display()
-            )
-        })?;
-    }
-    Ok(())
+    // Both are tried, so that a file that can't be written doesn't take the other one with it.
+    let files = [
+        (&arguments.report, json + "\n"),
+        (&arguments.junit, report.junit()),
+    ];
+    let written = files.map(|(file, text)| file.as_ref().map_or(Ok(()), |file| write(file, &text)));
+    written.into_iter().collect()
+}
+
+fn write(file: &Path, text: &str) -> anyhow::Result<()> {
+    std::fs::write(file, text).with_context(|| {
+        format!(
+            "the run is over, but its report could not be written to {}",
+            file.display()
+        )
+    })
 }
 
 fn refuse(failure: &Failure) -> Exit {

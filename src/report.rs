@@ -1,6 +1,8 @@
 //! What a run says: `keyturn.report/1` as JSON, and the same as text. It is built from key ids, names and times; no type
 //! that can hold a secret reaches this module.
 
+mod junit;
+
 use std::fmt::Write as _;
 
 use planner::{
@@ -343,6 +345,11 @@ impl Report {
     /// One JSON document.
     pub fn json(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+
+    /// JUnit XML: a test case for each rotation.
+    pub fn junit(&self) -> String {
+        junit::document(self)
     }
 
     /// A short sentence, for a Lambda error.

@@ -265,6 +265,40 @@ impl Aws {
         })
     }
 
+    /// A role with this policy, which jobs may assume as `docs/policies/gitlab-trust.json` says, and its identity provider
+    /// in IAM. Answers its ARN.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn web_identity_role(
+        &self,
+        name: &str,
+        issuer: &str,
+        trust: &str,
+        policy: &str,
+    ) -> Result<String> {
+        let iam = self.iam();
+        iam.create_open_id_connect_provider()
+            .url(issuer)
+            .client_id_list(issuer)
+            .thumbprint_list("a".repeat(40))
+            .send()
+            .await?;
+        iam.create_role()
+            .role_name(name)
+            .assume_role_policy_document(trust)
+            .send()
+            .await?;
+        iam.put_role_policy()
+            .role_name(name)
+            .policy_name("keyturn")
+            .policy_document(policy)
+            .send()
+            .await?;
+        Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))
+    }
+
     /// A secret of Secrets Manager.
     ///
     /// # Errors

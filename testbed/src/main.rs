@@ -1,11 +1,11 @@
-//! `testbed demo`: the demonstration. `testbed bench`: the benchmark.
+//! `testbed demo`: the demonstration. `testbed bench`: the benchmark. `testbed serve`: the stand-ins, for other tests.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
-const USAGE: &str = "usage: testbed demo|bench --keyturn BINARY [--keep]";
+const USAGE: &str = "usage: testbed demo|bench --keyturn BINARY [--keep], or testbed serve";
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -20,11 +20,14 @@ async fn main() -> Result<()> {
             other => bail!("unknown argument {other}; {USAGE}"),
         }
     }
-    let Some(binary) = binary else {
-        bail!("--keyturn BINARY is missing; {USAGE}")
-    };
     let say = |text: &str| {
         let _ = std::io::stdout().write_all(text.as_bytes());
+    };
+    if command.as_deref() == Some("serve") {
+        return testbed::serve::run(say).await;
+    }
+    let Some(binary) = binary else {
+        bail!("--keyturn BINARY is missing; {USAGE}")
     };
     match command.as_deref() {
         Some("demo") => testbed::demo::run(binary, keep, say).await,
