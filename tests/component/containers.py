@@ -28,10 +28,12 @@ NEEDED = {
     "bash-static": ("bash-static", "the helper image"),
 }
 
-# A machine without CAP_SYS_RESOURCE can't raise limits, and crun refuses version 1 and 2 of cgroups side by side.
+# A machine without CAP_SYS_RESOURCE can't raise limits, and crun refuses version 1 and 2 of cgroups side by side. A network
+# of its own for each container would need iptables; the stand-ins are on the loopback interface anyway.
 CONTAINERS_CONF = """\
 [containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
+netns = "host"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "file"

@@ -75,19 +75,25 @@ class Pipeline:
     """How gitlab-ci-local ended, and what it said."""
 
     code: int
-    output: str
+    stdout: str
+    stderr: str
     where: Path
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
 
     def jobs(self) -> dict[str, dict[str, Any]]:
         """The jobs of `--list-json`, by name."""
         if self.code != 0:
             raise RuntimeError(self.output)
-        listed = json.loads(self.output[self.output.index("[") :])
-        return {job["name"]: job for job in listed}
+        return {job["name"]: job for job in json.loads(self.stdout)}
 
     def artifact(self, job: str, name: str) -> str:
         """What a job left behind."""
-        return (self.where / ".gitlab-ci-local" / "artifacts" / job / name).read_text()
+        # The directory's name has the colon in base64.
+        directory = job.replace(":", "Og")
+        return (self.where / ".gitlab-ci-local" / "artifacts" / directory / name).read_text()
 
 
 class Consumer:
@@ -128,7 +134,7 @@ class Consumer:
             text=True,
             timeout=timeout,
         )
-        return Pipeline(ended.returncode, ended.stdout + ended.stderr, self.where)
+        return Pipeline(ended.returncode, ended.stdout, ended.stderr, self.where)
 
     def jobs(self, source: str, **variables: str) -> dict[str, dict[str, Any]]:
         """Which jobs a pipeline of this source has."""
@@ -139,7 +145,7 @@ class Consumer:
         merged = self.run("--preview", source=source)
         if merged.code != 0:
             raise RuntimeError(merged.output)
-        loaded: dict[str, Any] = yaml.safe_load(merged.output)
+        loaded: dict[str, Any] = yaml.safe_load(merged.stdout)
         return loaded
 
     def _settings(self, given: Mapping[str, str]) -> dict[str, str]:

@@ -164,9 +164,10 @@ def docker_cancelled(image: str, job: Job, when: threading.Event) -> Ran:
         if not when.wait(timeout=60):
             raise TimeoutError("the job never came to where it is to be cancelled")
         signals = (
-            "for id in $(ls -rvd /proc/[0-9]* | sed 's,/proc/,,'); do\n"
+            "for directory in $(ls -rvd /proc/[0-9]*); do\n"
+            "  id=${directory#/proc/}\n"
             "  [ $id = 1 ] || [ $id = $$ ] || kill -TERM $id 2>/dev/null || continue\n"
-            "  for i in 1 2 3 4 5 6; do [ -d /proc/$id ] || break; [ $id = 1 ] && break; sleep 1; done\n"
+            "  for second in 1 2 3 4 5 6; do [ $id != 1 ] && [ $id != $$ ] && [ -d $directory ] || break; sleep 1; done\n"
             "done\n"
         )
         try:

@@ -1,0 +1,202 @@
+"""The job image, and what runners do with it."""
+
+import gzip
+import re
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+
+import containers
+import pytest
+import runner
+from containers import ROOT, inspect, must, podman
+from lab import Lab
+from pipelines import TOOLS
+from runner import Job, Ran
+
+Tell = Callable[[str], None]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+MEGABYTE = 1_000_000
+# The whole image may have 8 MB unpacked and 4 MB compressed. The pinned base image is not there to be measured: it has up to
+# 1.5 MB and 0.9 MB, and what stands in for it, Debian's build with glibc, is larger.
+ADDED_UNPACKED = 6.5 * MEGABYTE
+ADDED_COMPRESSED = 3.1 * MEGABYTE
+
+
+def test_the_dockerfile_runs_nothing_and_pins_its_base() -> None:
+    must(
+        subprocess.run(
+            [TOOLS / "bin" / "hadolint", "--failure-threshold", "info", ROOT / "Dockerfile"],
+            capture_output=True,
+            text=True,
+        )
+    )
+    assert not re.search(r"^\s*(RUN|ENTRYPOINT|ADD|WORKDIR)\b", DOCKERFILE, re.MULTILINE)
+    assert all(re.search(r"@sha256:[0-9a-f]{64}$", line) for line in DOCKERFILE.splitlines() if line.startswith("FROM"))
+
+
+def test_the_image_has_a_numeric_user_no_entrypoint_and_is_small(image: str, tell: Tell) -> None:
+    found = inspect(image)
+    config = found["Config"]
+    base = inspect(containers.BASE)
+    added = found["Size"] - base["Size"]
+    layer = compressed_size_of_the_newest_layer(image)
+    tell(f"podman image inspect: User {config['User']}, Entrypoint {config.get('Entrypoint')}, Cmd {config['Cmd']}")
+    tell(f"size: {found['Size']} bytes, of which the stand-in for the base has {base['Size']} and ours {added}")
+    tell(f"compressed: ours {layer} bytes")
+    assert config["User"] == "65532:65532"
+    assert not config.get("Entrypoint")
+    assert "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" in config["Env"]
+    assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
+    assert added <= ADDED_UNPACKED
+    assert layer <= ADDED_COMPRESSED
+
+
+def compressed_size_of_the_newest_layer(image: str) -> int:
+    """As a registry would hold it."""
+    files = ("usr/local/bin/keyturn", "etc/ssl/certs/ca-certificates.crt")
+    size = 0
+    for name in files:
+        ended = subprocess.run(
+            ["podman", "run", "--rm", "--network=none", image, "cat", f"/{name}"],
+            capture_output=True,
+            env=containers.environment(),
+            timeout=60,
+        )
+        assert ended.returncode == 0, ended.stderr
+        size += len(gzip.compress(ended.stdout, compresslevel=6))
+    return size
+
+
+def test_the_same_input_gives_the_same_digest(image: str, tell: Tell) -> None:
+    first = containers.build("localhost/keyturn-test/keyturn:first", epoch=1_700_000_000)
+    # Files that are as they were, but newer.
+    for path in (ROOT / "dist").rglob("*"):
+        path.touch()
+    time.sleep(1.1)
+    second = containers.build("localhost/keyturn-test/keyturn:second", epoch=1_700_000_000)
+    tell(f"two builds: {first} and {second}")
+    assert first == second
+
+
+def test_without_a_network_or_any_right_the_program_starts(image: str) -> None:
+    confined = ("--network=none", "--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges")
+    started = podman("run", "--rm", *confined, image, "keyturn", "--version")
+    assert must(started).startswith("keyturn ")
+
+
+@pytest.mark.parametrize("arguments", [["sh", "-c", "true"], ["rotate", "--dry-run"], ["rotaet"], []])
+def test_arguments_that_it_does_not_know_are_an_error(arguments: list[str], image: str) -> None:
+    ended = podman("run", "--rm", "--network=none", image, "keyturn", *arguments)
+    assert ended.returncode == 2, ended.stdout + ended.stderr
+
+
+EVERY_STAGE = [
+    "keyturn --version",
+    "keyturn rotate --report keyturn.json --junit keyturn-junit.xml || test $? = 2",
+    "ls keyturn.json keyturn-junit.xml",
+    'test -n "$HOME" && touch "$HOME/written"',
+    "test \"$MESSAGE\" = \"it's\na \\\"test\\\" é\"",
+    "grep -c BEGIN $SSL_CERT_FILE",
+]
+CONFINED = (
+    "--read-only",
+    "--tmpfs=/tmp:mode=1777",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+)
+
+
+@pytest.mark.parametrize("user", ["0", None, "1234:0"], ids=["root", "the image's user", "an arbitrary user"])
+@pytest.mark.parametrize("executor", [runner.docker, runner.kubernetes], ids=["docker", "kubernetes"])
+def test_a_runner_runs_a_job_in_it(
+    executor: Callable[[str, Job], Ran], user: str | None, image: str, tell: Tell
+) -> None:
+    message = "it's\na \"test\" é"
+    variables = {"MESSAGE": message, **({"HOME": "/tmp"} if user else {})}
+    ran = executor(image, Job(EVERY_STAGE, variables=variables, user=user, options=CONFINED))
+    tell(f"exit {ran.code}; {ran.log.splitlines()[1]}")
+    assert ran.code == 0, ran.log
+    assert "keyturn-junit.xml" in ran.log
+
+
+@pytest.mark.parametrize("executor", [runner.docker, runner.kubernetes], ids=["docker", "kubernetes"])
+def test_a_script_that_fails_fails_the_job(executor: Callable[[str, Job], Ran], image: str) -> None:
+    ran = executor(image, Job(["keyturn rotate --grace 1h", "echo not reached"]))
+    assert ran.code != 0
+    assert "\nnot reached" not in ran.log
+
+
+def derived(image: str, name: str, *lines: str) -> str:
+    """An image made of ours."""
+    reference = f"localhost/keyturn-test/{name}:test"
+    made = subprocess.run(
+        ["buildah", "build", "--quiet", "--isolation=chroot", "--pull=never", "--tag", reference, "-f", "-", "."],
+        input="\n".join([f"FROM {image} AS ours", *lines]),
+        cwd=containers.STATE,
+        env=containers.environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    must(made)
+    return reference
+
+
+def test_an_image_without_a_shell_fails_the_job(image: str) -> None:
+    bare = derived(image, "bare", "FROM scratch", "COPY --from=ours /usr/local/bin/keyturn /usr/local/bin/keyturn")
+    ran = runner.docker(bare, Job(["echo reached"]))
+    assert ran.code != 0
+    assert "sh" in ran.log and "\nreached" not in ran.log
+
+
+def test_an_image_with_the_program_as_entrypoint_would_fail_the_job_instead_of_passing_it(image: str) -> None:
+    trapped = derived(image, "trapped", 'ENTRYPOINT ["/usr/local/bin/keyturn"]')
+    ran = runner.docker(trapped, Job(["echo reached"]))
+    assert ran.code == 2, ran.log
+    assert "\nreached" not in ran.log
+
+
+def test_a_runner_whose_helper_gives_the_job_no_room_fails_it(image: str) -> None:
+    # Neither umask nor chown: the image's user can't write into the build directory, and the job doesn't pass.
+    ran = runner.docker(image, Job(["echo reached"], umask=False))
+    assert ran.code != 0
+    assert "Permission denied" in ran.log
+
+
+def test_a_job_cancelled_between_the_two_halves_of_a_pair_leaves_a_pair_that_works(
+    image: str, lab: Lab, tell: Tell
+) -> None:
+    user = lab.deploy
+    # The secret is stored at once, and its answer comes when the job has long been cancelled.
+    suffix = "/variables/AWS_SECRET_ACCESS_KEY"
+    stall = {"method": "PUT", "path_suffix": suffix, "effect": {"stall": {"millis": 3000}}}
+    lab.gitlab_control("POST", "faults", stall)
+    secret_is_written = threading.Event()
+
+    def watch() -> None:
+        while not secret_is_written.is_set():
+            if any(call["key"] == "AWS_SECRET_ACCESS_KEY" and call["method"] == "PUT" for call in lab.gitlab_journal()):
+                secret_is_written.set()
+            time.sleep(0.1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    job = Job(
+        ["keyturn rotate", "echo not reached"],
+        variables={**lab.pipeline_variables(user), "GITLAB_GROUP_ID": str(user.group)},
+        network="host",
+    )
+    ran = runner.docker_cancelled(image, job, secret_is_written)
+    for line in ran.log.splitlines():
+        tell(line)
+    assert ran.code != 0
+    assert "\nnot reached" not in ran.log
+    assert "asked to stop: finishing the pair in progress" in ran.log
+    held = lab.job_variables(user)["AWS_ACCESS_KEY_ID"]
+    assert held != user.key
+    assert lab.keys(user.user) == {user.key: "Active", held: "Active"}
+
+    again = runner.docker(image, Job(["keyturn rotate"], variables={**job.variables, **lab.pipeline_variables(user)}, network="host"))
+    assert again.code == 0, again.log
+    assert "waiting" in again.log
