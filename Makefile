@@ -5,7 +5,9 @@ BINARY := target/ci/keyturn
 TARGET := x86_64-unknown-linux-musl
 RELEASE := target/$(TARGET)/release/keyturn
 
-.PHONY: demo test bench release testbed lint build clean
+CARGO_DENY := .tools/bin/cargo-deny
+
+.PHONY: demo test bench release testbed lint deny build clean
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
@@ -31,6 +33,14 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
+## deny: one TLS stack, one version of each crate, licences and sources of everything
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) check bans licenses sources
+
+# Without optimisation: it is built for longer than it runs.
+$(CARGO_DENY):
+	cargo install --locked --quiet --root .tools --profile dev --config profile.dev.debug=false cargo-deny@0.20.2
+
 # The whole workspace at once: built in parts, shared crates would be compiled again for each set of features.
 build:
 	cargo build --locked --profile ci --workspace
@@ -43,4 +53,4 @@ $(VENV)/.ready: testbed/aws/requirements-dev.txt testbed/aws/requirements.txt
 	touch $@
 
 clean:
-	rm -rf .testbed target
+	rm -rf .testbed .tools target
