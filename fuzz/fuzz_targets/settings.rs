@@ -19,7 +19,8 @@ fuzz_target!(|data: &[u8]| {
         };
         // Files of this machine are no part of the input.
         let is_file = name.ends_with(b"_FILE") || name.ends_with(b"_BUNDLE");
-        let repeats = value
+        // What stands in the name, or in another setting, is not the token.
+        let repeats = entry
             .windows(TOKEN.len())
             .any(|window| window == TOKEN.as_bytes());
         if !is_file && !repeats && name != b"GITLAB_TOKEN" {

@@ -21,9 +21,9 @@ fn key() -> impl Strategy<Value = KeyId> {
     "[A-Za-z0-9_]{16,32}".prop_filter_map("no key id", |text| KeyId::parse(&text))
 }
 
-/// The years that RFC 3339 can write.
+/// The years that RFC 3339 can write in every time zone.
 fn time() -> impl Strategy<Value = Timestamp> {
-    (0_i64..253_402_300_800).prop_map(Timestamp)
+    (0_i64..253_402_207_200).prop_map(Timestamp)
 }
 
 fn a_marker() -> impl Strategy<Value = Marker> {
