@@ -105,10 +105,10 @@ fn body() -> impl Strategy<Value = Vec<u8>> {
     let fields = (said.clone(), said.clone(), said.clone()).prop_flat_map(|(a, b, c)| {
         prop_oneof![
             Just(serde_json::json!({"message": a})),
-            Just(serde_json::json!({"message": {a.clone(): [b.clone(), c.clone()]}})),
-            Just(serde_json::json!({"message": {"value": ["is invalid", b.clone()]}})),
-            Just(serde_json::json!({"error": a, "error_description": b.clone()})),
-            Just(serde_json::json!({"key": "K", "value": b.clone(), "description": c.clone(), "environment_scope": a})),
+            Just(serde_json::json!({"message": {a.clone(): [b, c]}})),
+            Just(serde_json::json!({"message": {"value": ["is invalid", b]}})),
+            Just(serde_json::json!({"error": a, "error_description": b})),
+            Just(serde_json::json!({"key": "K", "value": b, "description": c, "environment_scope": a})),
             Just(serde_json::json!([{"key": a, "value": b, "hidden": true}, {"key": c}])),
         ]
     });
