@@ -10,7 +10,15 @@ IMAGE_BINARY ?= $(RELEASE)
 COMPONENT_VENV := .testbed/component
 COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPONENT_VENV)/bin/python -m pytest -v --tb=short -p no:cacheprovider
 
-.PHONY: demo test bench release testbed lint build clean image test-image test-component component-tools image-content
+IMAGE ?= localhost/keyturn:latest
+IMAGE_BINARY ?= $(RELEASE)
+RELEASE_ARM64 := target/aarch64-unknown-linux-musl/release/keyturn
+COMPONENT_VENV := .testbed/component
+COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPONENT_VENV)/bin/python -m pytest -v --tb=short -p no:cacheprovider
+
+CARGO_DENY := .tools/bin/cargo-deny
+
+.PHONY: demo test bench release testbed lint deny build clean image image-content test-image test-component component-tools
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
@@ -71,6 +79,14 @@ lint:
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
+## deny: one TLS stack, one version of each crate, licences and sources of everything
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) check bans licenses sources
+
+# Without optimisation: it is built for longer than it runs.
+$(CARGO_DENY):
+	cargo install --locked --quiet --root .tools --profile dev --config profile.dev.debug=false cargo-deny@0.20.2
+
 # The whole workspace at once: built in parts, shared crates would be compiled again for each set of features.
 build:
 	cargo build --locked --profile ci --workspace
@@ -83,4 +99,4 @@ $(VENV)/.ready: testbed/aws/requirements-dev.txt testbed/aws/requirements.txt
 	touch $@
 
 clean:
-	rm -rf .testbed target
+	rm -rf .testbed .tools target

@@ -1,11 +1,12 @@
 //! The Lambda door: any event means `rotate`, unless it names another command.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
+use crate::clock::Deadline;
 use crate::report::Command;
 use crate::run::{RUN_DEADLINE, run};
 use crate::stop::Stop;
@@ -33,10 +34,8 @@ async fn invoke(
     notes: Vec<String>,
 ) -> Result<Value, Error> {
     let command = command(&event.payload)?;
-    let deadline = Instant::now()
-        + left(event.context.deadline)
-            .saturating_sub(MARGIN)
-            .min(RUN_DEADLINE);
+    let left = left(event.context.deadline).saturating_sub(MARGIN);
+    let deadline = Deadline::after(left.min(RUN_DEADLINE));
     let (report, _) = run(command, environment, notes, deadline, Stop::default()).await;
     if report.is_fine() {
         return Ok(serde_json::from_str(&report.json())?);
