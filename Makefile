@@ -10,12 +10,6 @@ IMAGE_BINARY ?= $(RELEASE)
 COMPONENT_VENV := .testbed/component
 COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPONENT_VENV)/bin/python -m pytest -v --tb=short -p no:cacheprovider
 
-IMAGE ?= localhost/keyturn:latest
-IMAGE_BINARY ?= $(RELEASE)
-RELEASE_ARM64 := target/aarch64-unknown-linux-musl/release/keyturn
-COMPONENT_VENV := .testbed/component
-COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPONENT_VENV)/bin/python -m pytest -v --tb=short -p no:cacheprovider
-
 CARGO_DENY := .tools/bin/cargo-deny
 
 .PHONY: demo test bench release testbed lint deny build clean image image-content test-image test-component component-tools
