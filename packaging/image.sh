@@ -3,6 +3,7 @@
 # Usage: packaging/image.sh REFERENCE     e.g. registry.example.com/tools/keyturn:0.1.0
 #
 # BASE               a local image to use instead of the pinned base, where there is no registry
+# PLATFORMS          some of the architectures only, such as linux/amd64
 # SOURCE_DATE_EPOCH  the time that everything in the image has; that of the last commit when it is unset
 set -eu
 cd "$(dirname "$0")/.."
@@ -13,12 +14,13 @@ command -v buildah >/dev/null || {
     exit 1
 }
 
-platforms=
-for binary in dist/linux/*/keyturn; do
-    architecture=$(basename "$(dirname "$binary")")
-    [ -x "$binary" ] || { echo "there is no binary in dist/linux/: run \`make image\`" >&2; exit 1; }
-    platforms="${platforms:+$platforms,}linux/$architecture"
-done
+platforms=${PLATFORMS:-}
+if [ -z "$platforms" ]; then
+    for binary in dist/linux/*/keyturn; do
+        [ -x "$binary" ] || { echo "there is no binary in dist/linux/: run \`make image\`" >&2; exit 1; }
+        platforms="${platforms:+$platforms,}linux/$(basename "$(dirname "$binary")")"
+    done
+fi
 
 pinned=$(sed -n 's/^FROM //p' Dockerfile)
 version=$(sed -n 's/^version = "\(.*\)"$/\1/p' Cargo.toml | head -n 1)

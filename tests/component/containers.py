@@ -95,17 +95,24 @@ def inspect(image: str) -> dict[str, Any]:
 
 
 def build(reference: str, *, base: str = BASE, epoch: int | None = None) -> str:
-    """`packaging/image.sh` with the stand-in for the base; answers the digest."""
-    extra = {"BASE": base} if epoch is None else {"BASE": base, "SOURCE_DATE_EPOCH": str(epoch)}
+    """The image for this machine, on the stand-in for the base; answers the digest."""
+    settings = {"PLATFORMS": "linux/amd64"}
+    if epoch is not None:
+        settings["SOURCE_DATE_EPOCH"] = str(epoch)
+    build_in(ROOT, reference, base=base, **settings)
+    return str(inspect(reference)["Digest"])
+
+
+def build_in(checkout: Path, reference: str, *, base: str = BASE, **settings: str) -> None:
+    """`packaging/image.sh` of a checkout."""
     ended = subprocess.run(
-        [ROOT / "packaging" / "image.sh", reference],
-        env={**environment(), **extra},
+        [checkout / "packaging" / "image.sh", reference],
+        env={**environment(), "BASE": base, **settings},
         capture_output=True,
         text=True,
         timeout=300,
     )
     must(ended)
-    return str(inspect(reference)["Digest"])
 
 
 def import_base() -> None:
@@ -120,7 +127,12 @@ def import_base() -> None:
         image.link(f"bin/{applet}", "bin/busybox")
     image.file("etc/passwd", b"root:x:0:0:root:/root:/bin/sh\n", 0o644)
     image.file("etc/group", b"root:x:0:\n", 0o644)
-    image.load(BASE)
+    # A build for another architecture wants a base of that name. Nothing of it is run, so the same files will do.
+    podman("manifest", "rm", BASE)
+    must(podman("manifest", "create", BASE))
+    for architecture in ("amd64", "arm64"):
+        image.load(f"{BASE}-{architecture}", architecture)
+        must(podman("manifest", "add", BASE, f"containers-storage:{BASE}-{architecture}"))
 
 
 def import_helper() -> None:
@@ -188,7 +200,8 @@ class ImageTree:
         entry.type, entry.mode, entry.size = kind, mode, len(content)
         self._tar.addfile(entry, io.BytesIO(content))
 
-    def load(self, reference: str) -> None:
+    def load(self, reference: str, architecture: str = "amd64") -> None:
         """Makes it an image of this name."""
         self._tar.close()
-        must(podman("import", "--quiet", "-", reference, stdin=self._bytes.getvalue()))
+        layer = self._bytes.getvalue()
+        must(podman("import", "--quiet", "--arch", architecture, "-", reference, stdin=layer))

@@ -99,14 +99,20 @@ class Pipeline:
 class Consumer:
     """A project of a user, on the branch that pipelines run for."""
 
-    def __init__(self, where: Path, published: Published, configuration: Mapping[str, Any] | str):
+    def __init__(
+        self,
+        where: Path,
+        published: Published,
+        configuration: Mapping[str, Any] | str,
+        project: str = PROJECT,
+    ):
         self.where = where
-        where.mkdir(parents=True)
+        where.mkdir(parents=True, exist_ok=True)
         text = configuration if isinstance(configuration, str) else yaml.safe_dump(dict(configuration))
         (where / ".gitlab-ci.yml").write_text(text)
         (where / ".gitignore").write_text(".gitlab-ci-local/\n")
         git(where, "init", "--quiet", "--initial-branch=main")
-        git(where, "remote", "add", "origin", f"https://{HOST}/{PROJECT}.git")
+        git(where, "remote", "add", "origin", f"https://{HOST}/{project}.git")
         git(where, "add", ".")
         git(where, "commit", "--quiet", "--message", "Rotate")
         git(where, "update-ref", "refs/remotes/origin/main", "HEAD")

@@ -1,18 +1,22 @@
 """The job image, and what runners do with it."""
 
 import gzip
+import json
 import re
+import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import containers
 import pytest
 import runner
 from containers import ROOT, inspect, must, podman
 from lab import Lab
-from pipelines import TOOLS
+from pipelines import TOOLS, git
 from runner import Job, Ran
 
 Tell = Callable[[str], None]
@@ -39,7 +43,7 @@ def test_the_dockerfile_runs_nothing_and_pins_its_base() -> None:
 def test_the_image_has_a_numeric_user_no_entrypoint_and_is_small(image: str, tell: Tell) -> None:
     found = inspect(image)
     config = found["Config"]
-    base = inspect(containers.BASE)
+    base = inspect(f"{containers.BASE}-amd64")
     added = found["Size"] - base["Size"]
     layer = compressed_size_of_the_newest_layer(image)
     tell(f"podman image inspect: User {config['User']}, Entrypoint {config.get('Entrypoint')}, Cmd {config['Cmd']}")
@@ -78,6 +82,42 @@ def test_the_same_input_gives_the_same_digest(image: str, tell: Tell) -> None:
     second = containers.build("localhost/keyturn-test/keyturn:second", epoch=1_700_000_000)
     tell(f"two builds: {first} and {second}")
     assert first == second
+
+
+def test_the_image_is_built_for_every_architecture_that_there_is_a_binary_for(image: str, tmp_path: Path) -> None:
+    checkout = tmp_path / "keyturn"
+    shutil.copytree(ROOT / "packaging", checkout / "packaging")
+    for name in ("Dockerfile", ".dockerignore", "Cargo.toml"):
+        shutil.copy(ROOT / name, checkout / name)
+    for architecture in ("amd64", "arm64"):
+        binary = checkout / "dist" / "linux" / architecture / "keyturn"
+        binary.parent.mkdir(parents=True)
+        # Nothing is run while an image is built, so that any file will do.
+        binary.write_text(f"binary for {architecture}")
+        binary.chmod(0o755)
+    (checkout / "dist" / "ca-certificates.crt").write_text("certificates")
+    for command in (["init", "--quiet"], ["add", "packaging"], ["commit", "--quiet", "--message", "One"]):
+        git(checkout, *command)
+
+    containers.build_in(checkout, "localhost/keyturn-test/both:test")
+    listed = must(podman("manifest", "inspect", "localhost/keyturn-test/both:test"))
+    manifests = json.loads(listed)["manifests"]
+    assert {one["platform"]["architecture"] for one in manifests} == {"amd64", "arm64"}
+    for one in manifests:
+        reference = f"localhost/keyturn-test/both@{one['digest']}"
+        with mounted(reference) as root:
+            text = (root / "usr/local/bin/keyturn").read_text()
+        assert text == f"binary for {one['platform']['architecture']}"
+
+
+@contextmanager
+def mounted(image: str) -> Iterator[Path]:
+    """The files of an image."""
+    where = must(podman("image", "mount", image)).strip().splitlines()[-1]
+    try:
+        yield Path(where)
+    finally:
+        podman("image", "unmount", image)
 
 
 def test_without_a_network_or_any_right_the_program_starts(image: str) -> None:
