@@ -26,13 +26,16 @@ def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
 
 @pytest.fixture(scope="session")
-def containers_ready() -> None:
+def containers_ready() -> Iterator[None]:
     """podman and what stands in for images of a registry."""
     install = containers.missing()
     if install:
         pytest.exit(f"these tests need programs that are not installed:\n{install}", returncode=1)
     containers.import_base()
     containers.import_helper()
+    yield
+    # What the new images took the names of.
+    containers.podman("image", "prune", "--force")
 
 
 @pytest.fixture(scope="session")
