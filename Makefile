@@ -4,6 +4,8 @@ VENV := .testbed/venv
 BINARY := target/ci/keyturn
 TARGET := x86_64-unknown-linux-musl
 RELEASE := target/$(TARGET)/release/keyturn
+# `cargo auditable build` writes the list of crates into the binary.
+BUILD ?= cargo build
 RELEASE_ARM64 := target/aarch64-unknown-linux-musl/release/keyturn
 IMAGE ?= localhost/keyturn:latest
 IMAGE_BINARY ?= $(RELEASE)
@@ -30,7 +32,7 @@ bench: testbed build release
 ## release: the static binary that ships
 release:
 	rustup target add $(TARGET)
-	CC_x86_64_unknown_linux_musl=$(or $(MUSL_CC),cc) cargo build --locked --release --target $(TARGET)
+	CC_x86_64_unknown_linux_musl=$(or $(MUSL_CC),cc) $(BUILD) --locked --release --target $(TARGET)
 
 ## image: the job image, of the release binaries, with buildah; IMAGE= names it
 image: image-content

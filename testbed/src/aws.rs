@@ -225,18 +225,34 @@ impl Aws {
     ///
     /// When IAM refuses.
     pub async fn web_identity_role(&self, name: &str, issuer: &str, policy: &str) -> Result<String> {
+        let host = issuer.trim_start_matches("https://");
+        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}")},
+            "Condition": {"StringEquals": {format!("{host}:aud"): issuer}}}]});
+        self.web_identity_role_trusting(name, issuer, &trust, policy)
+            .await
+    }
+
+    /// The same with a trust policy of its own.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn web_identity_role_trusting(
+        &self,
+        name: &str,
+        issuer: &str,
+        trust: &Value,
+        policy: &str,
+    ) -> Result<String> {
         let iam = self.iam();
         iam.create_open_id_connect_provider()
             .url(issuer)
             .client_id_list(issuer)
             .send()
             .await?;
-        let host = issuer.trim_start_matches("https://");
-        let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
-            "Action": "sts:AssumeRoleWithWebIdentity",
-            "Principal": {"Federated": format!("arn:aws:iam::{ACCOUNT}:oidc-provider/{host}")},
-            "Condition": {"StringEquals": {format!("{host}:aud"): issuer}}}]});
-        self.create_role(name, &trust, policy).await?;
+        self.create_role(name, trust, policy).await?;
         Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))
     }
 
@@ -290,40 +306,6 @@ impl Aws {
             secret: credentials.secret_access_key().to_owned(),
             token: Some(credentials.session_token().to_owned()),
         })
-    }
-
-    /// A role with this policy, which jobs may assume as `docs/policies/gitlab-trust.json` says, and its identity provider
-    /// in IAM. Answers its ARN.
-    ///
-    /// # Errors
-    ///
-    /// When IAM refuses.
-    pub async fn web_identity_role(
-        &self,
-        name: &str,
-        issuer: &str,
-        trust: &str,
-        policy: &str,
-    ) -> Result<String> {
-        let iam = self.iam();
-        iam.create_open_id_connect_provider()
-            .url(issuer)
-            .client_id_list(issuer)
-            .thumbprint_list("a".repeat(40))
-            .send()
-            .await?;
-        iam.create_role()
-            .role_name(name)
-            .assume_role_policy_document(trust)
-            .send()
-            .await?;
-        iam.put_role_policy()
-            .role_name(name)
-            .policy_name("keyturn")
-            .policy_document(policy)
-            .send()
-            .await?;
-        Ok(format!("arn:aws:iam::{ACCOUNT}:role/{name}"))
     }
 
     /// A secret of Secrets Manager.

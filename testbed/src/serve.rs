@@ -25,9 +25,10 @@ const ISSUER: &str = "https://gitlab.example.com";
 pub async fn run(mut say: impl FnMut(&str)) -> Result<()> {
     let lab = Lab::start(PathBuf::new()).await?;
     let of_role = policy("role")?.replace("ci-deployer", USER);
+    let trust = serde_json::from_str(&policy("gitlab-trust")?)?;
     let role = lab
         .aws
-        .web_identity_role(ROLE, ISSUER, &policy("gitlab-trust")?, &of_role)
+        .web_identity_role_trusting(ROLE, ISSUER, &trust, &of_role)
         .await?;
 
     lab.aws

@@ -16,7 +16,7 @@ EXAMPLES = [
     for page in PAGES
     for line, text in lint.blocks(page, "yaml")
 ]
-INCLUDES = [example for example in EXAMPLES if "component:" in example.values[0]]
+INCLUDES = [example for example in EXAMPLES if "component:" in str(example.values[0])]
 
 
 def test_there_are_examples_to_look_at() -> None:

@@ -27,11 +27,12 @@ def project(tmp_path: Path, published: Published) -> Consumer:
 
 def test_every_file_of_the_pipeline_passes_its_linter(tmp_path: Path) -> None:
     schema = ["--builtin-schema", "vendor.gitlab-ci", "--data-transform", "gitlab-ci"]
-    for command in (
+    commands: tuple[list[Path | str], ...] = (
         [BIN / "yamllint", "--strict", "--config-file", ROOT / ".yamllint.yml", ROOT / ".gitlab-ci.yml"],
         [BIN / "check-jsonschema", *schema, ROOT / ".gitlab-ci.yml"],
         [BIN / "check-jsonschema", "--builtin-schema", "vendor.renovate", ROOT / "renovate.json"],
-    ):
+    )
+    for command in commands:
         must(subprocess.run(command, capture_output=True, text=True, timeout=120))
 
 
