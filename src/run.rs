@@ -14,16 +14,17 @@ use crate::stop::Stop;
 /// A run ends itself after this long (D of the protocol); a Lambda function has what is left of its own time.
 pub const RUN_DEADLINE: Duration = planner::Bounds::DEFAULT.run;
 
-/// Runs a command with the settings of this environment.
+/// Runs a command with the settings of this environment, for the rotations that `only` names, or all.
 pub async fn run(
     command: Command,
+    only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
     deadline: Instant,
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let (rotation, settings_failure) = match Box::pin(open(command, environment, notes, deadline, stop)).await
+    let (rotation, settings_failure) = match Box::pin(open(command, only, environment, notes, deadline, stop)).await
     {
         Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
         Err(failure) => {
@@ -38,6 +39,7 @@ pub async fn run(
 
 async fn open(
     command: Command,
+    only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
     deadline: Instant,
@@ -70,5 +72,19 @@ async fn open(
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    Rotation::open(settings, aws, command, deadline, stop).await
+    let rotation = Rotation::open(settings, aws, command, deadline, stop).await?;
+    selected(only, rotation.name())?;
+    Ok(rotation)
+}
+
+/// A name that no rotation has does nothing: whoever misspelt it meant another one.
+fn selected(only: Option<&[String]>, name: &str) -> Result<(), Failure> {
+    match only.into_iter().flatten().find(|asked| *asked != name) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::settings(
+            "unknown_rotation",
+            format!("nothing was done: no rotation is called {unknown:?}"),
+            format!("There is one, {name:?}: a rotation is called as its user."),
+        )),
+    }
 }
