@@ -24,14 +24,14 @@ pub async fn run(
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let (rotation, settings_failure) = match Box::pin(open(command, only, environment, notes, deadline, stop)).await
-    {
-        Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
-        Err(failure) => {
-            let of_settings = failure.class == Class::Settings;
-            (RotationReport::not_opened(user, failure), of_settings)
-        }
-    };
+    let (rotation, settings_failure) =
+        match Box::pin(open(command, only, environment, notes, deadline, stop)).await {
+            Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
+            Err(failure) => {
+                let of_settings = failure.class == Class::Settings;
+                (RotationReport::not_opened(user, failure), of_settings)
+            }
+        };
     let report = Report::new(command, rotation);
     let exit = report.exit(settings_failure);
     (report, exit)

@@ -111,7 +111,10 @@ mod tests {
             (json!({"command": "retire"}), asked(Command::Retire, &[])),
             (json!({"command": "plan"}), asked(Command::Plan, &[])),
             (json!({"only": ["a", "b"]}), asked(Command::Rotate, &["a", "b"])),
-            (json!({"command": "retire", "only": ["a"]}), asked(Command::Retire, &["a"])),
+            (
+                json!({"command": "retire", "only": ["a"]}),
+                asked(Command::Retire, &["a"]),
+            ),
         ] {
             assert_eq!(Asked::read(&event), Ok(expected), "{event}");
         }
@@ -124,7 +127,10 @@ mod tests {
             (json!("rotate"), "not a JSON object"),
             (json!(42), "not a JSON object"),
             (json!(["rotate"]), "not a JSON object"),
-            (json!({"command": "destroy"}), "the event's command is \"destroy\""),
+            (
+                json!({"command": "destroy"}),
+                "the event's command is \"destroy\"",
+            ),
             (json!({"command": "Rotate"}), "the event's command is \"Rotate\""),
             (json!({"command": null}), "the event's command is null"),
             (json!({"command": ["plan"]}), "the event's command is [\"plan\"]"),

@@ -111,9 +111,15 @@ mod tests {
         assert_eq!(directive["Namespace"], "keyturn");
         assert_eq!(directive["Dimensions"], json!([["Rotation"]]));
         assert_eq!(line["Rotation"], "ci-deployer");
-        assert_eq!((&line["KeyAgeDays"], &line["TokenDaysLeft"]), (&json!(90.0), &json!(1.5)));
+        assert_eq!(
+            (&line["KeyAgeDays"], &line["TokenDaysLeft"]),
+            (&json!(90.0), &json!(1.5))
+        );
         assert_eq!((&line["Duration"], &line["Failed"]), (&json!(1500), &json!(1)));
-        assert_eq!((&line["Outcome"], &line["Reason"]), (&json!("incomplete"), &json!("gitlab_unreachable")));
+        assert_eq!(
+            (&line["Outcome"], &line["Reason"]),
+            (&json!("incomplete"), &json!("gitlab_unreachable"))
+        );
         assert_eq!(line["_aws"]["Timestamp"], json!(1_795_305_600_000_u64));
     }
 
@@ -121,7 +127,10 @@ mod tests {
     fn what_was_not_learnt_is_no_metric_and_a_nameless_rotation_has_a_dimension() {
         let line = of(None, Vitals::default());
         let metrics = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].to_string();
-        assert!(!metrics.contains("KeyAgeDays") && !metrics.contains("TokenDaysLeft"), "{metrics}");
+        assert!(
+            !metrics.contains("KeyAgeDays") && !metrics.contains("TokenDaysLeft"),
+            "{metrics}"
+        );
         assert_eq!(line.get("KeyAgeDays"), None);
         assert_eq!(line["Rotation"], "unknown");
     }

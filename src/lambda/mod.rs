@@ -4,7 +4,7 @@ mod event;
 mod metrics;
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::future::Future;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
@@ -65,13 +65,13 @@ async fn invoke(
     event: LambdaEvent<Value>,
     environment: &BTreeMap<String, String>,
     mut notes: Vec<String>,
-) -> Result<Value, Diagnostic> {
+) -> Result<Value, Failed> {
     let (began, left) = (Instant::now(), left(event.context.deadline));
     let Asked { command, only } = Asked::read(&event.payload).map_err(|refusal| {
         tracing::error!(request = event.context.request_id, "{refusal}");
-        Diagnostic {
-            error_type: "EventNotUnderstood".to_owned(),
-            error_message: refusal,
+        Failed {
+            kind: "keyturn.event".to_owned(),
+            message: refusal,
         }
     })?;
     let request = event.context.request_id;
@@ -85,7 +85,14 @@ async fn invoke(
         ));
     }
     let deadline = began + left.saturating_sub(MARGIN).min(RUN_DEADLINE);
-    let running = run(command, only.as_deref(), environment, notes, deadline, Stop::default());
+    let running = run(
+        command,
+        only.as_deref(),
+        environment,
+        notes,
+        deadline,
+        Stop::default(),
+    );
     let mut report = tokio::select! {
         (report, _) = running => report,
         () = tokio::time::sleep(left.saturating_sub(LAST_WORD)) => {
@@ -109,10 +116,32 @@ async fn invoke(
         return Ok(serde_json::from_str(&report.json()).unwrap_or_default());
     }
     tracing::error!(request, outcome, "{}", report.summary());
-    Err(Diagnostic {
-        error_type: format!("keyturn.{outcome}"),
-        error_message: report.json(),
+    Err(Failed {
+        kind: format!("keyturn.{outcome}"),
+        message: report.json(),
     })
+}
+
+/// An error of the function, as its caller sees it.
+struct Failed {
+    kind: String,
+    message: String,
+}
+
+impl From<Failed> for Diagnostic {
+    fn from(failed: Failed) -> Diagnostic {
+        Diagnostic {
+            error_type: failed.kind,
+            error_message: failed.message,
+        }
+    }
+}
+
+/// The runtime logs this, after the log has said the same in more words.
+impl Debug for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)
+    }
 }
 
 /// The time until the function's deadline, which Lambda gives in milliseconds since 1970.
