@@ -53,10 +53,9 @@ lint-lambda: $(LINT)/.ready
 test-lambda: testbed build
 	cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1
 
-## test-lambda-deep: the template deployed to an emulator of AWS whose schedule fires the archive; minutes
+## test-lambda-deep: the template deployed to an emulator of AWS whose schedule fires it (the archive that KEYTURN_ARCHIVE names, or the build); minutes
 test-lambda-deep: testbed build $(DEEP)/.ready
-	cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1 --ignored frozen slow
-	$(DEEP)/bin/python testbed/deep/lambda.py --archive dist/keyturn-lambda-x86_64.zip --testbed target/ci/testbed
+	cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1 --ignored frozen deployed::
 
 ## deploy: the archive to S3 and the stack; BUCKET=… PARAMETERS="AwsIamUser=… SecretArn=…", STACK, ARCHITECTURE
 # The archive is named after its content, so that CloudFormation sees a new one.

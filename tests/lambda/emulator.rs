@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -233,8 +234,13 @@ pub(crate) fn peak_kib(process: u32) -> Option<u64> {
     high.trim().strip_suffix(" kB")?.parse().ok()
 }
 
+/// A free port of a loopback address of its own: between this look and the emulator's start, no other stand-in on a busy
+/// machine can take it.
 fn free_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let own = Ipv4Addr::new(127, high | 1, low, NEXT.fetch_add(1, Ordering::Relaxed));
+    let listener = TcpListener::bind((own, 0)).unwrap();
     listener.local_addr().unwrap().to_string()
 }
 

@@ -9,6 +9,7 @@
 )]
 
 mod bad_input;
+mod deployed;
 mod emulator;
 mod killed;
 mod rights;
