@@ -210,7 +210,7 @@ impl Invoked {
             }
             Value::Object(body) => body.get("outcome").and_then(Value::as_str).unwrap_or("?"),
             Value::String(text) => text,
-            _ => "?",
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => "?",
         };
         let event: String = event.chars().take(48).collect();
         format!(

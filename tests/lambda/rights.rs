@@ -17,13 +17,13 @@ fn statements(stack: &mut Value) -> &mut Vec<Value> {
 }
 
 fn actions(statement: &Value) -> Vec<String> {
-    match &statement["Action"] {
-        Value::Array(actions) => actions
-            .iter()
-            .map(|action| action.as_str().unwrap().to_owned())
-            .collect(),
-        action => vec![action.as_str().unwrap().to_owned()],
-    }
+    let action = &statement["Action"];
+    let one = std::slice::from_ref(action);
+    let actions = action.as_array().map_or(one, Vec::as_slice);
+    actions
+        .iter()
+        .map(|action| action.as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Takes one action out of the policy.
