@@ -9,12 +9,12 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
-use testbed::aws::Pair;
+use testbed::aws::{HeldKey, Pair};
 
 use crate::fault::Fault;
 use crate::gate::{Call, Passage, lock};
 use crate::scene::{Scene, Signer};
-use crate::truth::Truth;
+use crate::truth::{QUOTA, Truth};
 
 /// After SIGTERM a run is over within this.
 const STOPS_WITHIN: Duration = Duration::from_secs(10);
@@ -83,6 +83,10 @@ impl Case {
         &self.truth
     }
 
+    pub(crate) fn is_slow(&self) -> bool {
+        self.fault.is_some_and(Fault::is_slow)
+    }
+
     /// How this case is run again by itself.
     pub(crate) fn label(&self) -> String {
         let fault = self.fault.map_or("none".to_owned(), |fault| fault.to_string());
@@ -139,6 +143,9 @@ impl Case {
     }
 
     fn judge_struck(&self, fault: Fault, ran: &Ran) {
+        if ran.code == Some(0) && !fault.has_second_run() && !self.truth.works() {
+            self.truth.violate("it ended well, and the pair does not work");
+        }
         if fault.kills() {
             KILLED.fetch_add(1, Ordering::Relaxed);
             if ran.code.is_some() {
@@ -178,8 +185,7 @@ impl Case {
         } else {
             "retire"
         });
-        self.judge_healed(&ran);
-        let (pair, keys) = (self.truth.pair(), self.truth.keys());
+        let (pair, keys) = (self.truth.pair(), self.judge_healed(&ran));
         let one = matches!(keys.as_slice(), [key] if key.id == pair.id && key.status == "Active");
         let turned = !self.scene.rotates() || pair.id != self.before.id;
         self.over = one && turned && ran.word("outcome") == "converged";
@@ -189,7 +195,8 @@ impl Case {
         self.over |= !self.truth.violations().is_empty();
     }
 
-    fn judge_healed(&self, ran: &Ran) {
+    /// The user's keys afterwards.
+    fn judge_healed(&self, ran: &Ran) -> Vec<HeldKey> {
         if ran.code != Some(0) {
             self.truth
                 .violate(format!("a clean run ended with {:?}", ran.code));
@@ -197,9 +204,11 @@ impl Case {
         if !self.truth.works() {
             self.truth.violate("the pair that GitLab holds does not work");
         }
-        if self.truth.keys().len() > 2 {
+        let keys = self.truth.keys();
+        if keys.len() > QUOTA {
             self.truth.violate("more keys than the quota");
         }
+        keys
     }
 
     /// Runs the real binary through a gate to its end.
@@ -257,8 +266,6 @@ impl Case {
             calls.join("\n    "),
             ran.stdout
         ));
-        // The keys that this run created are known by now.
-        self.truth.keys();
         if self.truth.betrayed_by(&ran.stdout) || self.truth.betrayed_by(&ran.stderr) {
             self.truth.violate("a secret stands in the output");
         }

@@ -47,7 +47,7 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Those that take no waiting, at every request.
-    pub(crate) const QUICK: [Fault; 10] = [
+    pub(crate) const QUICK: [Fault; 9] = [
         Fault::KillBefore,
         Fault::KillAfter,
         Fault::AnswerLost,
@@ -55,12 +55,18 @@ impl Fault {
         Fault::InternalError,
         Fault::Throttled,
         Fault::Garbage,
-        Fault::GarbageAfter,
         Fault::Terminate,
         Fault::Overtaken,
     ];
+    /// Those that differ from others only where something is changed.
+    pub(crate) const OF_WRITES: [Fault; 2] = [Fault::KillLate, Fault::GarbageAfter];
     /// Those that make a run wait for its own limits.
     pub(crate) const SLOW: [Fault; 2] = [Fault::Stall, Fault::OvertakenLate];
+
+    /// Whether it mostly waits.
+    pub(crate) fn is_slow(self) -> bool {
+        Fault::SLOW.contains(&self)
+    }
 
     /// Whether a second run goes on beside the first.
     pub(crate) fn has_second_run(self) -> bool {

@@ -35,6 +35,15 @@ impl Request {
         }
     }
 
+    /// A request made by a test.
+    pub(crate) fn of(bytes: &[u8]) -> Request {
+        let (request, _) = Request::parse(bytes).unwrap().unwrap();
+        Request {
+            bytes: bytes.to_vec(),
+            ..request
+        }
+    }
+
     /// A form's value, where the body is one: the action and the parameters of IAM and STS.
     pub(crate) fn form(&self, name: &str) -> Option<String> {
         let body = std::str::from_utf8(&self.bytes[self.body_at..]).ok()?;

@@ -14,7 +14,7 @@ use crate::message::{Request, Response};
 use crate::range::Range;
 
 /// IAM's quota of access keys per user.
-const QUOTA: usize = 2;
+pub(crate) const QUOTA: usize = 2;
 /// A marker bears the time at which its write was sent, and a write may land this much later.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
@@ -31,6 +31,8 @@ pub(crate) struct Truth {
     captured: Mutex<BTreeMap<String, Timestamp>>,
     /// The secret of each key there ever was: IAM never changes one.
     known: Mutex<BTreeMap<String, String>>,
+    /// Keys that were deactivated or deleted.
+    gone: Mutex<BTreeSet<String>>,
     /// Other secrets of the runs: of the token and of sessions.
     secrets: Mutex<BTreeSet<String>>,
     violations: Mutex<Vec<String>>,
@@ -52,6 +54,7 @@ impl Truth {
             turn: Mutex::default(),
             captured: Mutex::default(),
             known: Mutex::default(),
+            gone: Mutex::default(),
             secrets: Mutex::new(BTreeSet::from([token.clone()])),
             token,
             violations: Mutex::default(),
@@ -123,11 +126,12 @@ impl Truth {
         }
         let answer = carry_out()?;
         if (200..300).contains(&answer.status) {
-            if let (Some(key), Some(harm)) = (destroys, harm) {
-                self.violate(format!(
-                    "{key} was taken away by {:?} while {harm}",
-                    request.form("Action")
-                ));
+            if let Some(key) = destroys {
+                if let Some(harm) = harm {
+                    let action = request.form("Action").unwrap_or_default();
+                    self.violate(format!("{key} was taken away by {action} while {harm}"));
+                }
+                lock(&self.gone).insert(key);
             }
             if creates {
                 let keys = self.keys();
@@ -137,6 +141,9 @@ impl Truth {
             }
             if writes {
                 self.capture();
+                if let Some(harm) = self.harm_of_secret() {
+                    self.violate(harm);
+                }
             }
         }
         Ok(answer)
@@ -160,6 +167,17 @@ impl Truth {
         })?;
         let now = self.range.gitlab.world(|world| world.now());
         (now < until).then(|| format!("a job may hold it until {until}, and it is {now}"))
+    }
+
+    /// A secret can't be read again: whatever else is torn, the one that GitLab holds must be that of a living key.
+    fn harm_of_secret(&self) -> Option<String> {
+        let secret = self.pair().secret;
+        let known = lock(&self.known);
+        let Some((key, _)) = known.iter().find(|(_, held)| **held == secret) else {
+            return Some("a secret was written that is no key's".to_owned());
+        };
+        let dead = lock(&self.gone).contains(key);
+        dead.then(|| format!("the secret of {key} was written, which is gone"))
     }
 
     /// Remembers that a job that starts now is given this pair, if it is one.
