@@ -135,6 +135,15 @@ impl Case {
                 .violate(format!("the run had no request {}", self.number));
         }
         self.judge_struck(fault, &first);
+        if fault == Fault::KillTwice {
+            // Any other request will do, also one that this run does not come to.
+            let second = self.number * 5 % 13 + 1;
+            let ran = self.pass(
+                command,
+                &Passage::new(&self.truth, Some((second, Fault::KillAfter))),
+            );
+            KILLED.fetch_add(usize::from(ran.code.is_none()), Ordering::Relaxed);
+        }
         if fault == Fault::KillLate {
             self.run(command);
             self.note("  … and the request that was held lands".to_owned());

@@ -20,6 +20,8 @@ pub(crate) enum Fault {
     KillAfter,
     /// SIGKILL; the request is carried out after the next run.
     KillLate,
+    /// The request is carried out, then SIGKILL; and the same befalls the next run, at another of its requests.
+    KillTwice,
     /// The request is carried out, and the connection closed without an answer.
     AnswerLost,
     /// The connection is reset, and nothing carried out.
@@ -47,9 +49,10 @@ pub(crate) enum Fault {
 
 impl Fault {
     /// Those that take no waiting, at every request.
-    pub(crate) const QUICK: [Fault; 9] = [
+    pub(crate) const QUICK: [Fault; 10] = [
         Fault::KillBefore,
         Fault::KillAfter,
+        Fault::KillTwice,
         Fault::AnswerLost,
         Fault::Reset,
         Fault::InternalError,
@@ -75,7 +78,10 @@ impl Fault {
 
     /// Whether the process ends by it.
     pub(crate) fn kills(self) -> bool {
-        matches!(self, Fault::KillBefore | Fault::KillAfter | Fault::KillLate)
+        matches!(
+            self,
+            Fault::KillBefore | Fault::KillAfter | Fault::KillLate | Fault::KillTwice
+        )
     }
 
     /// How long a slow fault holds this request up.

@@ -210,7 +210,7 @@ impl Passage {
     ) -> Result<bool> {
         match fault {
             Fault::KillBefore => self.kill(),
-            Fault::KillAfter => {
+            Fault::KillAfter | Fault::KillTwice => {
                 self.carry_out(number, host, &request, server)?;
                 self.kill();
             }

@@ -55,23 +55,25 @@ fn whatever_befalls_a_request_the_pair_works_and_the_rotation_ends() {
                 loop {
                     let next = lock(&waiting).next();
                     let Some(scene) = next else { return };
-                    let cases = play(scene, &range, only.as_deref());
+                    let (requests, cases) = play(scene, &range, only.as_deref());
                     for violation in cases.iter().filter_map(Case::violation) {
                         // At once: what comes after may take minutes.
                         println!("VIOLATION {violation}\n");
                         *lock(&violations) += 1;
                     }
-                    lock(&played).push((scene, cases.len()));
+                    lock(&played).push((requests, cases.len()));
                 }
             });
         }
     });
     let (played, violations) = (lock(&played), lock(&violations));
-    let cases: usize = played.iter().map(|(_, cases)| cases).sum();
+    let (requests, cases) = played.iter().fold((0, 0), |(all, struck), (requests, cases)| {
+        (all + requests, struck + cases)
+    });
     let (runs, killed) = processes();
     println!(
-        "{} scenes, {cases} cases, {runs} runs, {killed} processes killed, {} violations, {:.0?}",
-        played.iter().filter(|(_, cases)| *cases > 0).count(),
+        "{} scenes, {requests} requests, {cases} faults, {runs} runs, {killed} processes killed, {} violations, {:.0?}",
+        played.len(),
         *violations,
         began.elapsed()
     );
@@ -85,8 +87,9 @@ fn whatever_befalls_a_request_the_pair_works_and_the_rotation_ends() {
     }
 }
 
-/// Everything that can befall the run of one scene. Its cases share a clock, so they go on in step.
-fn play(scene: Scene, range: &Arc<Range>, only: Option<&str>) -> Vec<Case> {
+/// Everything that can befall the run of one scene, and how many requests it has. Its cases share a clock, so they go
+/// on in step.
+fn play(scene: Scene, range: &Arc<Range>, only: Option<&str>) -> (usize, Vec<Case>) {
     let began = Instant::now();
     range.reset();
     let photograph = scene.prepare(range);
@@ -137,7 +140,7 @@ fn play(scene: Scene, range: &Arc<Range>, only: Option<&str>) -> Vec<Case> {
         struck - set_up,
         began.elapsed() - struck,
     );
-    cases
+    (count.calls.len(), cases)
 }
 
 /// The requests of a clean run, each with all that can befall it.
