@@ -268,11 +268,15 @@ impl<'a> Picture<'a> {
         }
     }
 
+    /// Whether the intent that stands announced this key. It may be an older one, whose write came late over that of the
+    /// run that created the key: D + Z earlier at most. And it may be a newer one, of a run whose list did not show the
+    /// key yet.
     fn within_intent(&self, key: &Key) -> bool {
         let bounds = &self.policy.bounds;
-        self.intent().is_some_and(|at| {
-            key.created.after(bounds.clock_grain) >= at && key.created <= at.after(bounds.run + bounds.late)
-        })
+        let before = bounds.propagation.max(bounds.clock_grain);
+        let after = (bounds.run + bounds.late) * 2;
+        self.intent()
+            .is_some_and(|at| key.created.after(before) >= at && key.created <= at.after(after))
     }
 
     /// Never used, or only by the proof that its own run made right after creating it.
