@@ -148,6 +148,20 @@ impl<'a> Picture<'a> {
         self.facts.key(first).filter(|key| key.status == Status::Active)
     }
 
+    /// Whether every target holds the secret of this key.
+    pub(crate) fn all_hold(&self, key: KeyId) -> bool {
+        self.unread().is_none()
+            && self.owners().all(|(_, _, owner)| {
+                matches!(owner, Owner::Proved(held) | Owner::Noted(held) | Owner::Presumed(held) if held == key)
+            })
+    }
+
+    /// Whether the newest marker, void or not, is so old that the run that wrote it can't write any more.
+    pub(crate) fn last_write_settled(&self) -> bool {
+        self.owners()
+            .all(|(_, pair, _)| self.older_than(stamp(pair), self.policy.bounds.settled()))
+    }
+
     /// The newest Active key whose secret a target holds, presumed ones included.
     pub(crate) fn newest_held(&self) -> Option<KeyId> {
         self.owners()
@@ -202,7 +216,10 @@ impl<'a> Picture<'a> {
             .owners()
             .map(|(_, pair, owner)| stamp_of(pair, owner))
             .collect();
-        if stamps.iter().all(|stamp| *stamp == Stamp::None) {
+        if stamps
+            .iter()
+            .all(|stamp| matches!(stamp, Stamp::None | Stamp::Empty))
+        {
             return Quiet::Untouched;
         }
         let mut newest = None;

@@ -20,8 +20,8 @@ const RULES: [Rule; 16] = [
     nothing_more_without_all_targets,
     disabled_by_somebody,
     owner_unknown,
-    roll_back,
     adopt,
+    roll_back,
     retire,
     reap_orphan,
     create,
@@ -274,15 +274,28 @@ fn roll_back(picture: &Picture<'_>) -> Option<Verdict> {
 
 /// A target that a person wrote by hand carries a marker that is void. Writing it anew starts the grace clock of what
 /// was there before. Values stay the same; a description is never written without its value, because a late one would
-/// name the wrong key.
+/// name the wrong key. And none is written while another run may be about to publish a newer key: landing late, the id
+/// would break the pair that run has finished.
 fn adopt(picture: &Picture<'_>) -> Option<Verdict> {
-    if picture.quiet() != Quiet::Void {
+    let wanted = match picture.quiet() {
+        Quiet::Void => true,
+        // Without a marker anywhere the grace of a key that has to go would never begin.
+        Quiet::Untouched => picture
+            .complete()
+            .is_some_and(|current| outgoing(picture, current).is_some()),
+        Quiet::Since(_) => false,
+    };
+    if !wanted || young_unreferenced(picture).is_some() {
         return None;
     }
+    let settled = picture.last_write_settled();
     picture.owners().find_map(|(target, pair, owner)| {
         let (Owner::Proved(key) | Owner::Presumed(key)) = owner else {
             return None;
         };
+        if !settled && !picture.all_hold(key) {
+            return None;
+        }
         if !picture.wants_marker(pair, owner) || !picture.facts.run.in_hand.contains(&key) {
             return None;
         }
@@ -478,6 +491,13 @@ fn create(picture: &Picture<'_>) -> Option<Verdict> {
         return no_free_place(picture);
     }
     if let Some(wait) = young_unreferenced(picture) {
+        return Some(Verdict::Wait(wait));
+    }
+    // The intent of the next key would replace the evidence that this one is an orphan. Where a person wrote by hand its
+    // wait has no end, and a pair that does not work can't wait for that.
+    if picture.quiet() != Quiet::Void
+        && let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan))
+    {
         return Some(Verdict::Wait(wait));
     }
     if dead.is_none()

@@ -9,7 +9,7 @@
 //! * I6: a run never takes away the key that it signs with.
 //! * I7: the secret of a dead key never replaces that of a live one.
 //! * I8: no write breaks a working pair, except the first half of a newer, proved key; or of an older one where targets
-//!   disagreed when it was sent.
+//!   disagreed when it was sent; or where IAM let two creators win, of whom none had seen the other.
 //! * I9: one run creates one key at most.
 //! * I10: what a target ever held is deleted only by a run that found it Inactive (where the settings say so).
 //! * I11 and I12 are about what follows when faults stop: see `search`.
@@ -50,7 +50,7 @@ pub(crate) fn effect(
                 if !before.key(key).proved {
                     return broken("I8", "a secret that was never proved replaced a working one");
                 }
-                if key < held && !request.disagreed {
+                if key < held && !request.disagreed && !(request.own && scenario.quota_race) {
                     return broken("I8", "an older secret replaced a newer one that works");
                 }
             }

@@ -561,6 +561,7 @@ impl Process {
             sent: 0,
             disagreed: disagree(world, scenario.hidden.len()),
             found_inactive: self.inactive_at_start & bit(key) != 0,
+            own: key != NONE && key == self.created,
         };
         Some(match self.act {
             Act::Journal => on(What::Journal, 0, NONE, NONE, self.clock),
@@ -764,6 +765,8 @@ fn id(key: u8) -> KeyId {
         "AKIA000000000004",
         "AKIA000000000005",
         "AKIA000000000006",
+        "AKIA000000000007",
+        "AKIA000000000008",
     ];
     let text = IDS.get(usize::from(key)).copied().unwrap_or("AKIA00000000000X");
     KeyId::parse(text).unwrap_or_else(|| unreachable!())

@@ -231,7 +231,10 @@ impl<'a> Search<'a> {
         let mut worlds = Vec::new();
         for first in &keys {
             for second in &keys {
-                if first.state == FREE && second.state != FREE || first.age < second.age {
+                let apart = (first.announced == second.announced) == (first.age == second.age)
+                    || !first.announced && !second.announced
+                    || second.state == FREE;
+                if first.state == FREE && second.state != FREE || first.age < second.age || !apart {
                     continue;
                 }
                 for (id, secret) in halves.iter().flat_map(|id| halves.map(|secret| (*id, secret))) {
@@ -439,10 +442,14 @@ impl<'a> Search<'a> {
         seen: u32,
     ) {
         let broken = broken.or_else(|| invariants::state(&world));
+        let mut world = world.canonical(self.scenario);
+        if world.quiescent() && well(&world, self.scenario) {
+            world.faults_left = self.scenario.faults.unwrap_or(0);
+        }
         out.push(Next {
             event,
             run,
-            world: world.canonical(self.scenario),
+            world,
             broken,
             seen,
         });

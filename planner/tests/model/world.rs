@@ -5,7 +5,7 @@ use super::process::Process;
 use super::scenario::{JOB, LATE, RUN, Scenario, UNUSED};
 
 /// Keys that can be told apart at a time, deleted ones that something still names included.
-pub(crate) const KEYS: usize = 6;
+pub(crate) const KEYS: usize = 8;
 /// Targets.
 pub(crate) const TARGETS: usize = 2;
 /// Requests without a sender.
@@ -104,8 +104,10 @@ pub(crate) struct Request {
     pub(crate) sent: u8,
     /// When it was sent, two targets held the secrets of different Active keys.
     pub(crate) disagreed: bool,
-    /// Facts of its sender that judge it: the key was Inactive when the sender began.
+    /// The key was Inactive when the sender began.
     pub(crate) found_inactive: bool,
+    /// Its sender created the key.
+    pub(crate) own: bool,
 }
 
 impl Request {
@@ -118,6 +120,7 @@ impl Request {
         sent: 0,
         disagreed: false,
         found_inactive: false,
+        own: false,
     };
 }
 
