@@ -540,7 +540,10 @@ fn no_free_place(picture: &Picture<'_>) -> Option<Verdict> {
         }
         return Some(verdict);
     }
-    if let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan)) {
+    // Where a person wrote by hand and nothing can be adopted, an orphan's wait has no end.
+    if picture.quiet() != Quiet::Void
+        && let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan))
+    {
         return Some(Verdict::Wait(wait));
     }
     let in_the_way = picture

@@ -11,7 +11,8 @@
 //! * I8: no write breaks a working pair, except the first half of a newer, proved key; or of an older one where targets
 //!   disagreed when it was sent; or where IAM let two creators win, of whom none had seen the other.
 //! * I9: one run creates one key at most.
-//! * I10: what a target ever held is deleted only by a run that found it Inactive (where the settings say so).
+//! * I10: what a target ever held is deleted only by a run that found it Inactive (where the settings say so), unless it was
+//!   never used and is proved ours.
 //! * I11 and I12 are about what follows when faults stop: see `search`.
 
 use super::process::{Act, Process};
@@ -56,7 +57,8 @@ pub(crate) fn effect(
             }
         }
         What::WriteId => {
-            if pair_works(before) && !pair_works(after) {
+            // Where IAM lets two creators win they may interleave; the last look of either, or the next run, mends it.
+            if pair_works(before) && !pair_works(after) && !scenario.quota_race {
                 return broken("I8", "an id broke a pair that worked");
             }
         }
@@ -76,7 +78,8 @@ pub(crate) fn effect(
                 return broken("I5", "no Active key is left");
             }
             let may_delete = victim.state == INACTIVE && (request.found_inactive || !scenario.soak);
-            if request.what != What::Deactivate && victim.published && !may_delete {
+            let orphan = victim.announced && matches!(victim.used, NEVER | PROVED);
+            if request.what != What::Deactivate && victim.published && !may_delete && !orphan {
                 return broken("I10", "a key that was in use was deleted in one step");
             }
         }

@@ -250,6 +250,15 @@ impl<'a> Search<'a> {
                         if [id, secret].iter().any(|half| *half != JUNK && !listed(*half)) {
                             continue;
                         }
+                        // Only a person leaves the secret of an Inactive key without a marker that says so. STS can't be
+                        // asked about it, and the pair works for nobody.
+                        if world.is(secret, INACTIVE) && marks != 1 {
+                            continue;
+                        }
+                        // Only a person leaves a hidden secret, unmarked, beside an id that is not its own.
+                        if scenario.hidden[0] && marks != 1 && id != secret {
+                            continue;
+                        }
                         let mark = |value: u8| match (marks, value) {
                             (0, _) => Variable::bare(value),
                             (_, JUNK) => Variable {
@@ -286,13 +295,18 @@ impl<'a> Search<'a> {
                             };
                         }
                         world.pairs[0] = pair;
+                        for key in &mut world.keys {
+                            // An orphan was in no target, and nobody used it.
+                            key.published &= !(key.announced && key.used == NEVER);
+                        }
                         for key in [id, secret] {
                             if let Some(key) = world.keys.get_mut(usize::from(key)) {
-                                key.foreign = false;
+                                (key.foreign, key.published) = (false, true);
                             }
                         }
                         if pair.id.prev != NONE {
-                            world.keys[usize::from(pair.id.prev)].foreign = false;
+                            let key = &mut world.keys[usize::from(pair.id.prev)];
+                            (key.foreign, key.published) = (false, true);
                         }
                         worlds.push(world);
                     }
