@@ -156,10 +156,12 @@ impl<'a> Picture<'a> {
             })
     }
 
-    /// Whether the newest marker, void or not, is so old that the run that wrote it can't write any more.
+    /// Whether the newest marker, void or not, was already so old when this look began that the run that wrote it can't
+    /// write any more. The clocks are those of the end of the look, which may be D after its begin.
     pub(crate) fn last_write_settled(&self) -> bool {
+        let bounds = &self.policy.bounds;
         self.owners()
-            .all(|(_, pair, _)| self.older_than(stamp(pair), self.policy.bounds.settled()))
+            .all(|(_, pair, _)| self.older_than(stamp(pair), bounds.settled() + bounds.run))
     }
 
     /// The newest Active key whose secret a target holds, presumed ones included.

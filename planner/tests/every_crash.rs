@@ -249,10 +249,24 @@ fn two_overlapping_runs() {
     });
     prove(Scenario {
         quota_race: true,
+        ties: false,
+        expect: USUAL | seen::TWO_CREATORS | seen::THREE_KEYS,
+        ..overlap(one(
+            "two runs, and IAM lets both create, seconds apart",
+            ROLE,
+            READABLE,
+        ))
+    });
+    prove(Scenario {
+        quota_race: true,
         expect: USUAL | seen::TWO_CREATORS | seen::THREE_KEYS,
         // The marker remembers one key before; when two creators both won, the one before that is forgotten.
         leftovers: &["slot_occupied"],
-        ..overlap(one("two runs, and IAM lets both create", ROLE, HIDDEN))
+        ..overlap(one(
+            "two runs, and IAM lets both create in one second",
+            ROLE,
+            HIDDEN,
+        ))
     });
 }
 
@@ -265,6 +279,31 @@ fn one_target_more_faults() {
         faults: Some(3),
         expect: LATE,
         ..one("one target, role, readable, three faults", ROLE, READABLE)
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_grace_of_zero_two_faults() {
+    prove(Scenario {
+        immediate: true,
+        faults: Some(2),
+        most_states: 12_000_000,
+        ..one("grace 0, role, readable, two faults", ROLE, READABLE)
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn the_own_target_last_two_faults() {
+    prove(Scenario {
+        faults: Some(2),
+        expect: USUAL | seen::ROLLED_BACK,
+        ..two(
+            "two targets, self, the own one last, hidden, two faults",
+            Signer::Own(1),
+            [HIDDEN, HIDDEN],
+        )
     });
 }
 

@@ -71,6 +71,8 @@ pub(crate) struct Scenario {
     pub(crate) foreign: u8,
     /// Pairs that other people replace by hand.
     pub(crate) edits: u8,
+    /// Writes carry markers; without, for wrong planners.
+    pub(crate) markers: bool,
     /// Two creators may both win.
     pub(crate) quota_race: bool,
     /// What must be seen at least once, or the exploration is void.
@@ -79,6 +81,10 @@ pub(crate) struct Scenario {
     pub(crate) leftovers: &'static [&'static str],
     /// Weaker settings than [`Policy::new`] allows, for wrong planners.
     pub(crate) weaken: fn(&mut Policy),
+    /// Keys of one second may be ordered either way by their random ids.
+    pub(crate) ties: bool,
+    /// What follows when faults stop is not asked, for wrong planners whose harm comes later.
+    pub(crate) safety_only: bool,
     /// Explorations end here.
     pub(crate) most_states: usize,
 }
@@ -104,7 +110,10 @@ impl Scenario {
             uses: false,
             foreign: 0,
             edits: 0,
+            markers: true,
             quota_race: false,
+            ties: true,
+            safety_only: false,
             expect: 0,
             leftovers: &[],
             weaken: |_| {},

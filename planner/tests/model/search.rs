@@ -732,7 +732,11 @@ impl<'a> Search<'a> {
         let broken = invariants::effect(before, &next, request, scenario);
         // Two keys of one second are ordered by their ids: the newcomer may be either.
         let mut orders = vec![(next, key)];
-        if request.what == What::Create && key > 0 && next.keys[usize::from(key) - 1].age == 0 {
+        if scenario.ties
+            && request.what == What::Create
+            && key > 0
+            && next.keys[usize::from(key) - 1].age == 0
+        {
             let other = key - 1;
             if next.keys[usize::from(other)].state != FREE {
                 let mut swapped = next;
@@ -839,6 +843,9 @@ impl<'a> Search<'a> {
     /// From a quiescent state, runs without faults lead back to one Active key in every target, or to a named block.
     fn returns(&self, world: &World, back: &mut Back) -> Option<Broken> {
         const MOST_RUNS: u8 = 15;
+        if self.scenario.safety_only {
+            return None;
+        }
         let mut path = Vec::new();
         let mut world = *world;
         back.story.clear();

@@ -257,6 +257,11 @@ impl World {
                 }
             }
         }
+        if !scenario.markers {
+            for pair in &mut self.pairs {
+                (pair.id, pair.secret) = (Variable::bare(pair.id.value), Variable::bare(pair.secret.value));
+            }
+        }
         self.capture();
         NONE
     }
