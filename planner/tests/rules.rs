@@ -1165,3 +1165,93 @@ fn a_key_that_a_target_holds_is_never_named_as_one_to_delete() {
     );
     assert_eq!(decide(&facts), "blocked split NEW");
 }
+
+// What the model checker found.
+
+#[test]
+fn an_orphan_is_known_by_an_intent_whose_write_came_late_over_a_newer_one() {
+    // The intent that stands was decided D + Z before the one that announced NEW, whose run took D to create it.
+    let mut facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", 2 * DAY)],
+        &[holding("OLD", None, 30 * DAY)],
+    );
+    facts.journal = intent(2 * DAY + 25 * MINUTE);
+    assert_eq!(decide(&facts), "look, then delete NEW");
+    facts.journal = intent(2 * DAY + 31 * MINUTE);
+    assert_eq!(decide(&facts), "blocked slot_occupied NEW");
+}
+
+#[test]
+fn an_orphan_is_known_by_the_intent_of_a_run_whose_list_did_not_show_it_yet() {
+    let mut facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", 2 * DAY)],
+        &[holding("OLD", None, 30 * DAY)],
+    );
+    facts.journal = intent(2 * DAY - 4 * MINUTE);
+    assert_eq!(decide(&facts), "look, then delete NEW");
+    facts.journal = intent(2 * DAY - 6 * MINUTE);
+    assert_eq!(decide(&facts), "blocked slot_occupied NEW");
+}
+
+/// T1 was switched to NEW so long ago by a run that died; T2 is as a person made it. NEW's secret is in nobody's hand.
+fn half_switched(age: u64) -> Facts {
+    let mut facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", 10 * DAY)],
+        &[hiding("NEW", Some("OLD"), age), readable("OLD", "OLD")],
+    );
+    facts.run.in_hand = vec![id("OLD")];
+    facts.run.verified = vec![id("OLD")];
+    facts
+}
+
+#[test]
+fn a_target_is_not_adopted_while_another_run_may_still_publish_to_it() {
+    assert_eq!(decide(&half_switched(MINUTE)), "wait quiet");
+    // D + 2Z, and D more for a look that took its time.
+    assert_eq!(decide(&half_switched(29 * MINUTE)), "wait quiet");
+    assert_eq!(decide(&half_switched(30 * MINUTE)), "write_id 1 OLD");
+}
+
+#[test]
+fn going_back_does_not_wait_for_a_quiet_that_an_unmarked_target_never_has() {
+    assert_eq!(decide(&half_switched(9 * DAY)), "write_id 1 OLD");
+}
+
+#[test]
+fn no_second_key_is_created_while_an_orphan_waits_to_be_reaped() {
+    // Its intent would replace the one that proves whose the orphan is.
+    let mut facts = look(&[key("LOST", 2 * HOUR)], &[absent()]);
+    facts.journal = intent(2 * HOUR);
+    assert_eq!(decide(&facts), "wait orphan_age LOST");
+    let mut facts = look(&[key("LOST", 25 * HOUR)], &[absent()]);
+    facts.journal = intent(25 * HOUR);
+    assert_eq!(decide(&facts), "look, then delete LOST");
+}
+
+#[test]
+fn the_grace_of_an_older_orphan_begins_in_a_target_without_markers_too() {
+    let mut facts = look(
+        &[key("LOST", 10 * DAY), key("HELD", 9 * DAY)],
+        &[readable("HELD", "HELD")],
+    );
+    facts.journal = intent(10 * DAY);
+    assert_eq!(decide(&facts), "write_id 0 HELD");
+}
+
+#[test]
+fn two_orphans_beside_a_dead_pair_that_a_person_wrote_are_named_and_not_waited_for() {
+    let pair = marked(
+        unmarked(IdValue::NotAKey, SecretValue::Readable(Proof::OfNone)),
+        "BEFORE",
+        "BEFORE",
+        None,
+        10 * DAY,
+    );
+    let mut facts = look(&[key("LOST", 2 * DAY), key("ALSO", 2 * DAY)], &[pair]);
+    facts.journal = intent(2 * DAY);
+    assert!(
+        decide(&facts).starts_with("blocked slot_occupied"),
+        "{}",
+        decide(&facts)
+    );
+}
