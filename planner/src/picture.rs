@@ -161,7 +161,7 @@ impl<'a> Picture<'a> {
     pub(crate) fn last_write_settled(&self) -> bool {
         let bounds = &self.policy.bounds;
         self.owners()
-            .all(|(_, pair, _)| self.older_than(stamp(pair), bounds.settled() + bounds.run))
+            .all(|(_, pair, _)| self.older_than(stamp(pair), bounds.past_settled() + bounds.run))
     }
 
     /// The newest Active key whose secret a target holds, presumed ones included.

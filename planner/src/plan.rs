@@ -617,7 +617,7 @@ fn young_unreferenced(picture: &Picture<'_>) -> Option<Wait> {
 
 /// Until when a pair that looks dead may only look so: a write of another run may be in flight, or the list may lag.
 fn unconfirmed(picture: &Picture<'_>, pair: &Pair) -> Option<Timestamp> {
-    let until = picture.written(pair)?.after(picture.policy.bounds.settled());
+    let until = picture.written(pair)?.after(picture.policy.bounds.past_settled());
     (until > picture.facts.clocks.gitlab).then_some(until)
 }
 
