@@ -576,7 +576,7 @@ impl Process {
     }
 
     /// Whether the request goes to AWS, which a dead signer can't.
-    pub(crate) fn to_aws(&self) -> bool {
+    pub(crate) fn asks_aws(&self) -> bool {
         match self.act {
             Act::Create | Act::Verify(_) | Act::Deactivate(_) | Act::Delete(_) | Act::Undo(_) => true,
             Act::None | Act::Journal | Act::WriteSecret(..) | Act::WriteId(..) | Act::SwitchSigner(_) => {

@@ -598,7 +598,7 @@ impl<'a> Search<'a> {
             );
             return 0;
         };
-        let possible = (signs || !process.to_aws()) && (act != Act::Create || self.quota_admits(world));
+        let possible = (signs || !process.asks_aws()) && (act != Act::Create || self.quota_admits(world));
         if possible {
             cut += self.effect(
                 out,
