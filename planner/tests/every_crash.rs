@@ -4,6 +4,13 @@
 //! `cargo test --profile ci -p keyturn-planner --test every_crash -- --nocapture` explores the default set and prints its
 //! figures; `-- --ignored` explores the large configurations.
 
+#![allow(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test: it prints its figures and fails with a trace"
+)]
+
 mod model;
 
 use model::scenario::{Scenario, Signer, Start};

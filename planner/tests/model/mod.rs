@@ -5,7 +5,9 @@
 //! Time passes in ticks of five minutes. The longest job, D and Z last one tick each, and the rest are the smallest
 //! settings that [`planner::Policy::new`] accepts with these: a grace of five ticks, orphans of three. Ages stop growing
 //! where they make no difference and keys are renumbered by age, so that the states are finitely many without a bound
-//! on runs. What is bounded is printed: faults (where a number is given), requests without a sender (two), keys (three).
+//! on runs. What is bounded is printed: faults between two instants at which all is well (crashes and lists that lag are no
+//! faults, and are unlimited), and requests without a sender. A race for the quota makes three keys at most, and a list
+//! still shows the last key that was deleted.
 //!
 //! Simplifications, each towards more harm or without effect on it:
 //!

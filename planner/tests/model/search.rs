@@ -671,21 +671,18 @@ impl<'a> Search<'a> {
             outcome: Outcome::AnswerLost,
         };
         cut += self.effect(out, lost, run, &never, &request, |_, _, _| Settled::On);
-        match never
+        let free = never
             .flight
             .iter()
             .take(scenario.in_flight)
-            .position(|flying| flying.what == What::Nothing)
-        {
-            Some(free) => {
-                never.flight[free] = request;
-                let late = Event::Send {
-                    act,
-                    outcome: Outcome::StaysInFlight,
-                };
-                self.push(out, late, run, never, None, 0);
-            }
-            None => {}
+            .position(|flying| flying.what == What::Nothing);
+        if let Some(free) = free {
+            never.flight[free] = request;
+            let late = Event::Send {
+                act,
+                outcome: Outcome::StaysInFlight,
+            };
+            self.push(out, late, run, never, None, 0);
         }
         cut
     }
