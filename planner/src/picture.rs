@@ -192,6 +192,22 @@ impl<'a> Picture<'a> {
         held || self.unread().is_some() || self.facts.run.created == Some(key)
     }
 
+    /// Whether the key is listed as Inactive.
+    pub(crate) fn is_inactive(&self, key: KeyId) -> bool {
+        let listed = self.facts.key(key);
+        listed.is_some_and(|key| key.status == Status::Inactive)
+    }
+
+    /// Whether the key may be that of a readable secret which no Active key accepts: STS can't be asked about an Inactive
+    /// one.
+    pub(crate) fn may_own_a_dead_secret(&self, key: &Key) -> bool {
+        let dead = SecretValue::Readable(Proof::OfNone);
+        key.status == Status::Inactive
+            && self
+                .owners()
+                .any(|(_, pair, owner)| owner == Owner::Nothing && pair.secret.value == dead)
+    }
+
     /// Keys that nothing refers to.
     pub(crate) fn unreferenced(&self) -> impl Iterator<Item = &'a Key> {
         self.facts.keys.iter().filter(|key| !self.is_referenced(key.id))
@@ -383,7 +399,8 @@ enum Stamp {
 }
 
 fn stamp_of(pair: &Pair, owner: Owner) -> Stamp {
-    if pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing {
+    let missing = pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing;
+    if missing && stamp(pair).is_none() {
         return Stamp::Empty;
     }
     let id_contradicts = match (pair.id.marker, pair.id.value) {

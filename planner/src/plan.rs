@@ -140,6 +140,8 @@ fn publish(picture: &Picture<'_>) -> Option<Verdict> {
             Owner::Proved(held) | Owner::Noted(held) | Owner::Presumed(held) => {
                 (is_older(facts, held, newest), false)
             }
+            // An answer to an incident is not overwritten, whatever the other half says.
+            Owner::Unlisted(_) | Owner::Nothing if disabled(picture, pair, owner).is_some() => (false, false),
             Owner::Unlisted(_) if unconfirmed(picture, pair).is_some() => (false, false),
             Owner::Unlisted(_) | Owner::Nothing => (true, pair.secret.value != SecretValue::Missing),
             // An answer to an incident, or something a person did: neither is overwritten.
@@ -202,21 +204,20 @@ fn nothing_more_without_all_targets(picture: &Picture<'_>) -> Option<Verdict> {
 /// an incident.
 fn disabled_by_somebody(picture: &Picture<'_>) -> Option<Verdict> {
     picture.owners().find_map(|(target, pair, owner)| {
-        let inactive = |key: KeyId| {
-            picture
-                .facts
-                .key(key)
-                .is_some_and(|key| key.status == Status::Inactive)
-        };
-        match owner {
-            Owner::Disabled(key) => Some(Verdict::Blocked(Block::KeyDisabled { target, key })),
-            Owner::Nothing | Owner::Unlisted(_) | Owner::Unknown => {
-                let key = pair.id_key().filter(|key| inactive(*key))?;
-                Some(Verdict::Blocked(Block::KeyDisabled { target, key }))
-            }
-            Owner::Proved(_) | Owner::Noted(_) | Owner::Presumed(_) => None,
-        }
+        let key = disabled(picture, pair, owner)?;
+        Some(Verdict::Blocked(Block::KeyDisabled { target, key }))
     })
+}
+
+/// The Inactive key that a target holds, or would hold if it weren't torn.
+fn disabled(picture: &Picture<'_>, pair: &Pair, owner: Owner) -> Option<KeyId> {
+    match owner {
+        Owner::Disabled(key) => Some(key),
+        Owner::Nothing | Owner::Unlisted(_) | Owner::Unknown => {
+            pair.id_key().filter(|key| picture.is_inactive(*key))
+        }
+        Owner::Proved(_) | Owner::Noted(_) | Owner::Presumed(_) => None,
+    }
 }
 
 /// Where it can't be told whose a secret is, writing could break a pair that works.
@@ -367,7 +368,9 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
         Status::Inactive => settings.grace.saturating_add(settings.delete_after),
     };
     let now = facts.clocks.gitlab;
-    let until = picture.quiet_until(period).unwrap_or(now.after(period));
+    // A marker that is void says nothing of the last write, so not even a grace of zero is over.
+    let unknown = period.max(picture.policy.bounds.past_settled());
+    let until = picture.quiet_until(period).unwrap_or(now.after(unknown));
     if until > now {
         return Some(Verdict::Wait(match outgoing.status {
             Status::Active => Wait::Grace { key, until },
@@ -441,7 +444,9 @@ fn reap_orphan(picture: &Picture<'_>) -> Option<Verdict> {
 fn orphan<'a>(picture: &Picture<'a>) -> Option<&'a Key> {
     let held = picture.newest_held().and_then(|key| picture.facts.key(key));
     picture.unreferenced().find(|key| {
-        picture.provenance(key) == Provenance::Orphan && held.is_none_or(|held| is_older_key(held, key))
+        picture.provenance(key) == Provenance::Orphan
+            && held.is_none_or(|held| is_older_key(held, key))
+            && !picture.may_own_a_dead_secret(key)
     })
 }
 

@@ -250,11 +250,6 @@ impl<'a> Search<'a> {
                         if [id, secret].iter().any(|half| *half != JUNK && !listed(*half)) {
                             continue;
                         }
-                        // Only a person leaves the secret of an Inactive key without a marker that says so. STS can't be
-                        // asked about it, and the pair works for nobody.
-                        if world.is(secret, INACTIVE) && marks != 1 {
-                            continue;
-                        }
                         // Only a person leaves a hidden secret, unmarked, beside an id that is not its own.
                         if scenario.hidden[0] && marks != 1 && id != secret {
                             continue;
