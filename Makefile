@@ -4,6 +4,7 @@ VENV := .testbed/venv
 BINARY := target/ci/keyturn
 TARGET := x86_64-unknown-linux-musl
 RELEASE := target/$(TARGET)/release/keyturn
+CARGO_DENY := .tools/bin/cargo-deny
 
 # The Lambda function.
 LINT := .testbed/lint
@@ -14,7 +15,7 @@ STACK ?= keyturn
 ARCHITECTURE ?= arm64
 ARCHIVE = dist/keyturn-lambda-$(ARCHITECTURE).zip
 
-.PHONY: demo test bench release testbed lint build clean lambda lint-lambda test-lambda test-lambda-deep deploy
+.PHONY: demo test bench release testbed lint deny build clean lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
@@ -67,6 +68,14 @@ deploy:
 	aws cloudformation deploy --stack-name $(STACK) --template-file lambda/template.yaml --capabilities CAPABILITY_IAM \
 		--parameter-overrides CodeBucket=$(BUCKET) CodeKey=$$key Architecture=$(ARCHITECTURE) $(PARAMETERS)
 
+## deny: one TLS stack, one version of each crate, licences and sources of everything
+deny: $(CARGO_DENY)
+	$(CARGO_DENY) check bans licenses sources
+
+# Without optimisation: it is built for longer than it runs.
+$(CARGO_DENY):
+	cargo install --locked --quiet --root .tools --profile dev --config profile.dev.debug=false cargo-deny@0.20.2
+
 # The whole workspace at once: built in parts, shared crates would be compiled again for each set of features.
 build:
 	cargo build --locked --profile ci --workspace
@@ -96,4 +105,4 @@ $(LINT)/.ready $(DEEP)/.ready $(ZIG)/.ready:
 	touch $@
 
 clean:
-	rm -rf .testbed target
+	rm -rf .testbed .tools target

@@ -2,7 +2,7 @@
 //! clock is a day off neither cuts a grace short nor stretches it.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::fmt::rfc2822;
 use planner::Timestamp;
@@ -29,10 +29,56 @@ impl ServerClock {
     }
 }
 
+/// Until when a run may go on. It is told by two clocks, because the monotonic one stands still while a machine is
+/// suspended: a run that wakes up the next day sends nothing more.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a time span on this machine, no key's age; a wrong clock that is put right can only end the run early"
+)]
+impl Deadline {
+    /// So long from now.
+    pub fn after(left: Duration) -> Deadline {
+        Deadline {
+            monotonic: Instant::now() + left,
+            wall: SystemTime::now() + left,
+        }
+    }
+
+    /// What is left, by the clock that says less.
+    pub fn left(&self) -> Duration {
+        let monotonic = self.monotonic.saturating_duration_since(Instant::now());
+        let wall = self.wall.duration_since(SystemTime::now()).unwrap_or_default();
+        monotonic.min(wall)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::ServerClock;
+    use std::time::{Duration, Instant, SystemTime};
+
+    use super::{Deadline, ServerClock};
     use planner::Timestamp;
+
+    #[test]
+    fn a_machine_that_slept_has_no_time_left() {
+        let day = Duration::from_secs(24 * 60 * 60);
+        let slept = Deadline {
+            monotonic: Instant::now() + Duration::from_secs(600),
+            wall: SystemTime::now() - day,
+        };
+        assert_eq!(slept.left(), Duration::ZERO);
+        let set_back = Deadline {
+            monotonic: Instant::now(),
+            wall: SystemTime::now() + day,
+        };
+        assert_eq!(set_back.left(), Duration::ZERO);
+    }
 
     #[test]
     fn the_date_of_an_answer_is_the_time() {

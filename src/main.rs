@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
+use keyturn::clock::Deadline;
 use keyturn::failure::Failure;
 use keyturn::log::Form;
 use keyturn::report::{Command, Exit, Report, RotationReport};
@@ -112,7 +113,7 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
         None,
         &environment.variables,
         environment.warnings,
-        Instant::now() + run::RUN_DEADLINE,
+        Deadline::after(run::RUN_DEADLINE),
         stop.clone(),
     );
     tokio::select! {

@@ -1,9 +1,10 @@
 //! One run, whichever door it came through: settings, then the rotation, then the report.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::aws::{AwsSettings, Connection};
+use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
 use crate::report::{Command, Exit, Report, RotationReport};
 use crate::rotation::Rotation;
@@ -20,7 +21,7 @@ pub async fn run(
     only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
-    deadline: Instant,
+    deadline: Deadline,
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
@@ -42,7 +43,7 @@ async fn open(
     only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
-    deadline: Instant,
+    deadline: Deadline,
     stop: Stop,
 ) -> Result<Rotation, Failure> {
     let bootstrap = Bootstrap::from(environment)?;

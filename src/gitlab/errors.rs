@@ -98,15 +98,24 @@ impl Cause {
         }
     }
 
-    /// The last net: should an error text repeat what was sent, it goes.
+    /// The last net: should an error text repeat what was sent, or a piece of it that a cut has left, it goes.
     pub(super) fn without(mut self, secret: &Secret) -> Cause {
-        let value = secret.expose();
-        if !value.is_empty() && self.text.contains(value) {
+        let value: Vec<char> = secret.expose().chars().collect();
+        let repeats = |piece: &[char]| self.text.contains(&piece.iter().collect::<String>());
+        let repeated = if value.len() < PIECE {
+            !value.is_empty() && repeats(&value)
+        } else {
+            value.windows(PIECE).any(repeats)
+        };
+        if repeated {
             self.text = "GitLab's answer repeats the value, so it is not shown".to_owned();
         }
         self
     }
 }
+
+/// So many characters in a row are a piece of a secret and no accident.
+const PIECE: usize = 8;
 
 /// An error document in one of GitLab's shapes.
 #[derive(Debug, Default)]
@@ -189,7 +198,7 @@ fn strings(value: &Value) -> Vec<String> {
 }
 
 /// One line of at most [`QUOTED`] characters.
-fn cut(text: &str) -> String {
+pub(super) fn cut(text: &str) -> String {
     let plain: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })

@@ -4,6 +4,9 @@
 //! `client` holds the connection and the retries, `variables` the variables, `errors` what GitLab's refusals mean,
 //! [`marker`] the notes that keyturn keeps in descriptions, `token` and `version` what the preflight asks.
 
+pub mod answers;
+#[cfg(test)]
+mod arbitrary;
 mod client;
 mod errors;
 pub mod marker;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
 use super::client::{Answer, Outcome};
-use super::errors::{Cause, Doing};
+use super::errors::{self, Cause, Doing};
 use super::{Container, Gitlab};
 use crate::failure::{Failure, Written};
 use crate::secret::Secret;
@@ -165,11 +165,11 @@ struct Filter<'a> {
 }
 
 /// What the answer to a write must show.
-struct Expected<'a> {
-    key: &'a str,
-    scope: &'a str,
-    value: &'a Secret,
-    description: &'a str,
+pub(super) struct Expected<'a> {
+    pub(super) key: &'a str,
+    pub(super) scope: &'a str,
+    pub(super) value: &'a Secret,
+    pub(super) description: &'a str,
 }
 
 impl Gitlab {
@@ -191,9 +191,9 @@ impl Gitlab {
                 .append_pair("per_page", &PER_PAGE.to_string())
                 .append_pair("page", &page.to_string());
             let answer = self.get(url, &doing).await?;
-            let rows: Vec<Wire> = answer.json(&doing)?;
+            let rows = rows(&answer, &doing)?;
             let full = rows.len() >= PER_PAGE;
-            found.extend(rows.into_iter().map(Variable::from));
+            found.extend(rows);
             // `X-Next-Page`, not `Link`: the links carry the address that GitLab believes to have.
             match answer.next_page.as_deref().map(str::parse::<u32>) {
                 Some(Ok(next)) if next > page => page = next,
@@ -305,7 +305,13 @@ impl Gitlab {
     }
 }
 
-fn conclude(
+/// The variables of one page.
+pub(super) fn rows(answer: &Answer, doing: &Doing<'_>) -> Result<Vec<Variable>, Failure> {
+    let rows: Vec<Wire> = answer.json(doing)?;
+    Ok(rows.into_iter().map(Variable::from).collect())
+}
+
+pub(super) fn conclude(
     outcome: Outcome,
     doing: &Doing<'_>,
     value: &Secret,
@@ -334,14 +340,14 @@ fn compare(answer: &Answer, differs: impl Fn(&Variable) -> Option<String>) -> Re
 
 /// In what the answer to a write differs from what was sent, if it does. Undeclared and unlicensed parameters are ignored
 /// by GitLab with success, so success alone proves nothing.
-fn differs(variable: &Variable, expected: &Expected<'_>) -> Option<String> {
+pub(super) fn differs(variable: &Variable, expected: &Expected<'_>) -> Option<String> {
     if variable.key != expected.key {
         return Some("GitLab answered with another variable, which may have been overwritten".to_owned());
     }
     if variable.environment_scope != expected.scope {
         return Some(format!(
             "GitLab answered with the variable of another scope ({}), which may have been overwritten",
-            variable.environment_scope
+            errors::cut(&variable.environment_scope)
         ));
     }
     if variable.description.as_deref().unwrap_or("") != expected.description {

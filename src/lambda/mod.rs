@@ -12,6 +12,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
 
+use crate::clock::Deadline;
 use crate::failure::Failure;
 use crate::report::{Command, Report, RotationReport};
 use crate::rotation::create_budget;
@@ -84,7 +85,7 @@ async fn invoke(
             (create_budget(Duration::from_secs(10)) + MARGIN).as_secs()
         ));
     }
-    let deadline = began + left.saturating_sub(MARGIN).min(RUN_DEADLINE);
+    let deadline = Deadline::after(left.saturating_sub(MARGIN).min(RUN_DEADLINE));
     let running = run(
         command,
         only.as_deref(),

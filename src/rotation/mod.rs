@@ -7,11 +7,12 @@ mod observe;
 mod open;
 mod perform;
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use planner::{Facts, Incomplete, KeyId, Policy, Run, Step, Verdict, next};
 
 use crate::aws::Connection;
+use crate::clock::Deadline;
 use crate::failure::Failure;
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
@@ -42,7 +43,7 @@ pub struct Rotation {
     /// The key this run created, in case a list that lags does not show it.
     created: Option<planner::Key>,
     run: Run,
-    deadline: Instant,
+    deadline: Deadline,
     stop: Stop,
     steps: Vec<Performed>,
     trouble: Option<Failure>,
@@ -84,7 +85,7 @@ impl Rotation {
         let mut refused = None;
         loop {
             self.run.stopping = self.stop.asked();
-            self.run.time_left = self.deadline.saturating_duration_since(Instant::now());
+            self.run.time_left = self.deadline.left();
             facts.run = self.run.clone();
             let verdict = next(&facts, &self.policy);
             tracing::debug!(?verdict, full = facts.full, "decided");

@@ -1,12 +1,13 @@
 //! Opening a rotation: whose credentials sign, whose key is rotated, and whether GitLab's token is fit for it. All of
 //! it only reads, and all of it comes before a key is created.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use planner::{Policy, Run, Timestamp};
 
 use super::{Rotation, create_budget};
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
+use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, GitlabSettings, Version, find, marker};
 use crate::report::Command;
@@ -30,7 +31,7 @@ impl Rotation {
         settings: Settings,
         aws: Connection,
         command: Command,
-        deadline: Instant,
+        deadline: Deadline,
         stop: Stop,
     ) -> Result<Rotation, Failure> {
         let gitlab = Gitlab::open(&GitlabSettings {
@@ -65,7 +66,7 @@ impl Rotation {
         let token_left = check_token(&gitlab, command, &mut warnings).await?;
         let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
         let user = user_of(&settings, &caller)?;
-        let mut run = Run::new(deadline.saturating_duration_since(Instant::now()));
+        let mut run = Run::new(deadline.left());
         let mut hand = Vec::new();
         let mut proved = Vec::new();
         if let Some(pair) =

@@ -105,7 +105,8 @@ fn successors_variables(normalised: &Normalised) -> BTreeMap<String, String> {
     variables
 }
 
-fn normalise(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Normalised {
+/// An environment as it is found, normalised.
+pub fn normalise(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Normalised {
     let mut clean = Normalised {
         variables: BTreeMap::new(),
         warnings: Vec::new(),

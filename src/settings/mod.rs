@@ -4,6 +4,8 @@
 //! Two stages, because one source must be fetched: [`Bootstrap`] is what is needed to read the secret that
 //! `KEYTURN_SECRET_ID` names, [`Settings`] is the rest. The environment is read in [`environment`] and nowhere else.
 
+#[cfg(test)]
+mod arbitrary;
 pub mod environment;
 pub mod raw;
 pub mod secret_json;

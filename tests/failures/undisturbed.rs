@@ -1,10 +1,11 @@
 //! Runs that nothing disturbs: what they write, where they don't, and how many requests they need.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use testbed::aws::Pair;
+use testbed::aws::{Pair, id_token};
 use testbed::gitlab::{OverwrittenRow, Scope, Token, Variable};
-use testbed::lab::Lab;
+use testbed::lab::{Lab, USER, policy};
 
 use crate::{ID, SECRET, Signer, World, report, word};
 
@@ -62,6 +63,57 @@ async fn a_project_rotates() {
     };
     assert!(pair.id != lab.old.id && lab.aws.works(&pair).await);
     assert_eq!(lab.pair(), lab.old, "the group was not asked for");
+}
+
+#[tokio::test]
+async fn a_job_rotates_as_the_role_that_its_oidc_token_stands_for() {
+    let world = World::start(Signer::Role, false).await;
+    let lab = &world.lab;
+    let issuer = "https://gitlab.example.com";
+    let policy = policy("role")
+        .unwrap()
+        .replace("user/ci-deployer", &format!("user/{USER}"));
+    let role = lab
+        .aws
+        .web_identity_role("oidc-rotator", issuer, &policy)
+        .await
+        .unwrap();
+    // The job is given the pair as well, as every job of the group is: the role goes before it.
+    let mut settings = lab.settings(&lab.old);
+    let subject = "project_path:platform/rotation:ref_type:branch:ref:main";
+    settings.insert("KEYTURN_ID_TOKEN".into(), id_token(issuer, subject));
+    settings.insert("AWS_ROLE_ARN".into(), role);
+    settings.insert("AWS_IAM_USER".into(), USER.into());
+    lab.aws.control("DELETE", "journal", None).await.unwrap();
+    let ran = lab.run(&["rotate", "--format", "json"], &settings).unwrap();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(lab.pair().id != lab.old.id && world.works().await);
+    let signers = lab.aws.journal().await.unwrap();
+    let creator = signers.iter().find(|(action, _)| action == "CreateAccessKey");
+    assert!(
+        creator.is_some_and(|(_, key)| key.starts_with("ASIA")),
+        "{signers:?}"
+    );
+    world.heals(false).await;
+}
+
+#[tokio::test]
+async fn keys_are_listed_to_the_last_page() {
+    let world = World::start(Signer::Role, false).await;
+    let lab = &world.lab;
+    // More than IAM lists in one page; the quota can be exceeded, only not by so many.
+    for _ in 0..100 {
+        lab.aws.add_key(USER, Duration::from_secs(60 * 60)).await.unwrap();
+    }
+    let ran = world.run("rotate").await;
+    assert_eq!(
+        (ran.code, word(&ran, "reason").as_str()),
+        (Some(3), "slot_occupied"),
+        "{ran:?}"
+    );
+    let listed = report(&ran)["rotations"][0]["keys"].as_array().map(Vec::len);
+    assert_eq!(listed, Some(101));
+    assert!(world.works().await && lab.pair() == lab.old);
 }
 
 async fn writes(lab: &Lab) -> Vec<String> {

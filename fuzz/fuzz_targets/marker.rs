@@ -1,0 +1,29 @@
+//! Any description and any journal: read without a panic, and what is written into it is read again.
+#![no_main]
+
+use keyturn::gitlab::marker::{on_hold, parse, parse_intent, with_intent, write};
+use libfuzzer_sys::fuzz_target;
+use planner::{KeyId, Marker, Timestamp};
+
+fuzz_target!(|input: (i64, &str)| {
+    let (seconds, text) = input;
+    let (owner, found) = parse(Some(text));
+    assert!(found.is_some() || owner == text);
+    let _ = on_hold(Some(text));
+    let Some(key) = KeyId::parse("AKIAIOSFODNN7EXAMPLE") else {
+        return;
+    };
+    // Later times of the year 9999 are written as the latest that every time zone can tell.
+    let at = Timestamp(seconds.rem_euclid(253_402_207_200));
+    for prev in [None, KeyId::parse("AKIAI44QH8DHBEXAMPLE")] {
+        let marker = Marker { key, at, prev };
+        let description = write(text, &marker);
+        assert!(description.chars().count() <= 255);
+        let (kept, read) = parse(Some(&description));
+        assert_eq!(read, Some(marker));
+        assert_eq!(write(&kept, &marker), description);
+    }
+    let _ = parse_intent(text, "deploy");
+    let journal = with_intent(text, "deploy", at);
+    assert_eq!(parse_intent(&journal, "deploy").map(|intent| intent.at), Some(at));
+});

@@ -1,0 +1,230 @@
+//! Every decision on every observation of a domain of millions, held to laws that are written from the promise and not
+//! from the rules; and wrong planners, each of which these laws catch.
+
+mod common;
+mod observation;
+
+use std::fmt;
+use std::ops::ControlFlow;
+
+use observation::domain::{SLICES, Slice, at_the_ends};
+use observation::laws;
+use observation::memory::recall;
+use observation::tally::Tally;
+use observation::wrong::{self, PLANNERS};
+use planner::*;
+
+type Planner<'a> = &'a (dyn Fn(&Facts, &Policy) -> Verdict + Sync);
+
+/// A decision that breaks a law.
+struct Breach {
+    law: &'static str,
+    facts: Facts,
+    policy: Policy,
+    verdict: Verdict,
+}
+
+impl fmt::Display for Breach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Facts {
+            clocks,
+            full,
+            keys,
+            targets,
+            journal,
+            run,
+        } = &self.facts;
+        writeln!(f, "{}; yet: {}", self.law, common::words(&self.verdict))?;
+        writeln!(f, "  {:?}", self.verdict)?;
+        writeln!(f, "  {clocks:?}, full: {full}, {journal:?}")?;
+        for key in keys {
+            writeln!(f, "  {key:?}")?;
+        }
+        for target in targets {
+            match target {
+                Target::Seen(Pair { id, secret, hold }) => {
+                    writeln!(f, "  {id:?}\n  {secret:?}, hold: {hold}")?
+                }
+                Target::Unread => writeln!(f, "  Unread")?,
+            }
+        }
+        write!(f, "  {run:?}\n  {:?}", self.policy)
+    }
+}
+
+/// Decides, judges, and where a second look is asked for takes it: a full one, which must confirm the step, and one that
+/// is not full, which must not.
+fn judge(facts: &mut Facts, policy: &Policy, planner: Planner<'_>, tally: &mut Tally) -> Option<Box<Breach>> {
+    let decide = |facts: &Facts, tally: &mut Tally| {
+        let verdict = planner(facts, policy);
+        tally.count(&verdict);
+        let breach = |law| {
+            Box::new(Breach {
+                law,
+                facts: facts.clone(),
+                policy: *policy,
+                verdict,
+            })
+        };
+        (verdict, laws::broken(facts, policy, verdict).map(breach))
+    };
+    let (verdict, breach) = decide(facts, tally);
+    if let Verdict::Wait(wait) = verdict {
+        return breach.or_else(|| outlasted(facts, policy, planner, wait, tally));
+    }
+    let Verdict::Look(step) = verdict else {
+        return breach;
+    };
+    breach.or_else(|| {
+        facts.run.proposed = Some(step);
+        let (confirmed, breach) = decide(facts, tally);
+        let differs = (confirmed != Verdict::Do(step)).then(|| {
+            let law = "two looks that agree are enough";
+            Box::new(Breach {
+                law,
+                facts: facts.clone(),
+                policy: *policy,
+                verdict: confirmed,
+            })
+        });
+        facts.full = false;
+        let (_, partial) = decide(facts, tally);
+        facts.full = true;
+        facts.run.proposed = None;
+        breach.or(differs).or(partial)
+    })
+}
+
+/// How many waits for one thing may follow each other: for the age of an orphan, then for its grace, then for its deletion.
+const WAITS: usize = 4;
+
+/// What is waited for comes: when nothing changes meanwhile, later runs do not wait for it again and again.
+fn outlasted(
+    facts: &Facts,
+    policy: &Policy,
+    planner: Planner<'_>,
+    wait: Wait,
+    tally: &mut Tally,
+) -> Option<Box<Breach>> {
+    let mut until = laws::end(facts, wait)?;
+    let mut later = facts.clone();
+    for _ in 0..WAITS {
+        let Clocks { aws, gitlab } = later.clocks;
+        let passed = until.0 - aws.0.min(gitlab.0);
+        later.clocks = Clocks {
+            aws: Timestamp(aws.0 + passed),
+            gitlab: Timestamp(gitlab.0 + passed),
+        };
+        recall(&mut later);
+        let verdict = planner(&later, policy);
+        tally.count(&verdict);
+        let Verdict::Wait(next) = verdict else { return None };
+        if std::mem::discriminant(&next) != std::mem::discriminant(&wait) {
+            return None;
+        }
+        until = laws::end(&later, next)?;
+    }
+    let verdict = Verdict::Wait(wait);
+    Some(Box::new(Breach {
+        law: "a wait comes to its end",
+        facts: facts.clone(),
+        policy: *policy,
+        verdict,
+    }))
+}
+
+/// What a visit found: how often which verdict, and the first breach of each law.
+struct Found {
+    tally: Tally,
+    breaches: Vec<Breach>,
+}
+
+fn visit(slice: Slice, planner: Planner<'_>) -> Found {
+    let mut found = Found {
+        tally: Tally::new(),
+        breaches: Vec::new(),
+    };
+    let _ = slice(&mut |facts, policy| {
+        let Some(breach) = judge(facts, policy, planner, &mut found.tally) else {
+            return ControlFlow::Continue(());
+        };
+        if !found.breaches.iter().any(|known| known.law == breach.law) {
+            found.breaches.push(*breach);
+        }
+        ControlFlow::Continue(())
+    });
+    found
+}
+
+#[test]
+fn no_decision_on_any_observation_breaks_a_law() {
+    let results: Vec<(&str, Found)> = std::thread::scope(|scope| {
+        let spawn = |(name, slice)| (name, scope.spawn(move || visit(slice, &next)));
+        let threads: Vec<_> = SLICES.into_iter().map(spawn).collect();
+        threads
+            .into_iter()
+            .map(|(name, thread)| (name, thread.join().unwrap()))
+            .collect()
+    });
+    let mut all = Tally::new();
+    for (name, found) in &results {
+        println!("{:>9}  {name}", found.tally.total());
+        all.add(&found.tally);
+    }
+    println!("{:>9}  observations in all", all.total());
+    for (kind, count) in all.rows() {
+        println!("{count:>9}  {kind}");
+    }
+    let breaches: Vec<String> = results
+        .iter()
+        .flat_map(|(_, found)| &found.breaches)
+        .map(|b| b.to_string())
+        .collect();
+    assert!(breaches.is_empty(), "{}", breaches.join("\n\n"));
+    assert_eq!(all.surprises(), [""; 0], "never seen, or seen and never expected");
+}
+
+#[test]
+fn each_wrong_planner_breaks_the_law_that_is_there_for_it() {
+    let (some, others) = PLANNERS.split_at(PLANNERS.len() / 2);
+    let results: Vec<(String, Option<&str>)> = std::thread::scope(|scope| {
+        let halves = [some, others].map(|half| scope.spawn(|| half.iter().map(tried).collect::<Vec<_>>()));
+        halves.into_iter().flat_map(|half| half.join().unwrap()).collect()
+    });
+    for (line, _) in &results {
+        println!("{line}");
+    }
+    let missed: Vec<&str> = results.iter().filter_map(|(_, missed)| *missed).collect();
+    assert_eq!(missed, [""; 0], "no law catches these");
+}
+
+/// What is to be said of a wrong planner, and its fault when it goes through the whole domain without breaking its law.
+fn tried((fault, planner, law): &(&'static str, wrong::Planner, &str)) -> (String, Option<&'static str>) {
+    let mut tally = Tally::new();
+    let caught = SLICES.into_iter().any(|(_, slice)| {
+        let stop = slice(
+            &mut |facts, policy| match judge(facts, policy, planner, &mut tally) {
+                Some(breach) if breach.law == *law => ControlFlow::Break(()),
+                Some(_) | None => ControlFlow::Continue(()),
+            },
+        );
+        stop.is_break()
+    });
+    let line = format!(
+        "{:>8} observations until \"{law}\" is broken by a planner that {fault}",
+        tally.total()
+    );
+    (line, (!caught).then_some(*fault))
+}
+
+#[test]
+fn the_ends_of_time_are_decided_like_any_other() {
+    let mut decided = 0_u64;
+    let _ = at_the_ends(&mut |facts, policy| {
+        let _ = next(facts, policy);
+        decided += 1;
+        ControlFlow::Continue(())
+    });
+    println!("{decided:>9}  observations at the ends of time");
+    assert!(decided > 10_000);
+}

@@ -1,0 +1,143 @@
+//! How often each verdict was seen. A law that is only ever asked about verdicts that never occur says nothing.
+
+use planner::*;
+
+const STEPS: usize = 9;
+const KINDS: [&str; 44] = [
+    "do journal",
+    "do create",
+    "do verify",
+    "do write_secret",
+    "do write_id",
+    "do switch_signer",
+    "do deactivate",
+    "do delete",
+    "do undo",
+    "look journal",
+    "look create",
+    "look verify",
+    "look write_secret",
+    "look write_id",
+    "look switch_signer",
+    "look deactivate",
+    "look delete",
+    "look undo",
+    "converged",
+    "wait grace",
+    "wait in_use",
+    "wait use_of_new_key",
+    "wait deletion",
+    "wait quiet",
+    "wait orphan",
+    "wait unconfirmed",
+    "blocked hold",
+    "blocked incomplete_read",
+    "blocked owner_unknown",
+    "blocked key_disabled",
+    "blocked slot_occupied",
+    "blocked split",
+    "blocked dead_pair",
+    "blocked missing_variable",
+    "blocked all_hidden",
+    "blocked clocks_disagree",
+    "blocked last_use_unknown",
+    "blocked value_refused",
+    "incomplete interrupted",
+    "incomplete out_of_time",
+    "incomplete unclear_write",
+    "incomplete unclear_create",
+    "incomplete unverified",
+    "incomplete yielded",
+];
+
+/// A second look is asked for before what can't be taken back, and these can.
+const NEVER: [&str; 3] = ["look verify", "look write_id", "look switch_signer"];
+
+/// Counts by kind of verdict.
+#[derive(Clone, Debug)]
+pub(crate) struct Tally([u64; KINDS.len()]);
+
+impl Tally {
+    pub(crate) fn new() -> Tally {
+        Tally([0; KINDS.len()])
+    }
+
+    pub(crate) fn count(&mut self, verdict: &Verdict) {
+        if let Some(count) = self.0.get_mut(kind(verdict)) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn add(&mut self, other: &Tally) {
+        for (count, more) in self.0.iter_mut().zip(other.0) {
+            *count += more;
+        }
+    }
+
+    pub(crate) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        KINDS.into_iter().zip(self.0)
+    }
+
+    /// Kinds that should have been seen and were not, and the other way round.
+    pub(crate) fn surprises(&self) -> Vec<&'static str> {
+        let odd = |(kind, count): &(&str, u64)| (*count == 0) != NEVER.contains(kind);
+        self.rows().filter(odd).map(|(kind, _)| kind).collect()
+    }
+}
+
+fn kind(verdict: &Verdict) -> usize {
+    match verdict {
+        Verdict::Do(step) => of_step(step),
+        Verdict::Look(step) => STEPS + of_step(step),
+        Verdict::Converged { .. } => 18,
+        Verdict::Wait(wait) => match wait {
+            Wait::Grace { .. } => 19,
+            Wait::InUse { .. } => 20,
+            Wait::UseOfNewKey { .. } => 21,
+            Wait::Deletion { .. } => 22,
+            Wait::Quiet { .. } => 23,
+            Wait::Orphan { .. } => 24,
+            Wait::Unconfirmed { .. } => 25,
+        },
+        Verdict::Blocked(block) => match block {
+            Block::Hold { .. } => 26,
+            Block::IncompleteRead { .. } => 27,
+            Block::OwnerUnknown { .. } => 28,
+            Block::KeyDisabled { .. } => 29,
+            Block::SlotOccupied { .. } => 30,
+            Block::Split { .. } => 31,
+            Block::Dead { .. } => 32,
+            Block::MissingVariable { .. } => 33,
+            Block::AllHidden => 34,
+            Block::ClocksDisagree => 35,
+            Block::LastUseUnknown { .. } => 36,
+            Block::Refused => 37,
+        },
+        Verdict::Incomplete(why) => match why {
+            Incomplete::Interrupted => 38,
+            Incomplete::OutOfTime => 39,
+            Incomplete::UnclearWrite => 40,
+            Incomplete::UnclearCreate => 41,
+            Incomplete::Unverified => 42,
+            Incomplete::Yielded => 43,
+        },
+    }
+}
+
+fn of_step(step: &Step) -> usize {
+    match step {
+        Step::Journal => 0,
+        Step::Create => 1,
+        Step::Verify { .. } => 2,
+        Step::WriteSecret { .. } => 3,
+        Step::WriteId { .. } => 4,
+        Step::SwitchSigner { .. } => 5,
+        Step::Deactivate { .. } => 6,
+        Step::Delete { .. } => 7,
+        Step::Undo { .. } => 8,
+    }
+}
