@@ -9,6 +9,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use keyturn::clock::Deadline;
 use keyturn::failure::Failure;
+use keyturn::log::Form;
 use keyturn::report::{Command, Exit, Report, RotationReport};
 use keyturn::settings::{Bootstrap, Normalised, clean_or_exec};
 use keyturn::stop::Stop;
@@ -67,11 +68,13 @@ fn doors() -> anyhow::Result<Exit> {
         Err(failure) => return Ok(refuse(&failure)),
     };
     // Settings that can't be used are reported by the run; until then the log has its default.
+    let in_lambda = environment.variables.contains_key("AWS_LAMBDA_RUNTIME_API");
     log::start(
         Bootstrap::from(&environment.variables)
             .map_or(Targets::new().with_default(LevelFilter::INFO), |bootstrap| {
                 bootstrap.log
             }),
+        if in_lambda { Form::Json } else { Form::Text },
     );
     // One TLS stack for both remotes; the only error is that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -79,7 +82,7 @@ fn doors() -> anyhow::Result<Exit> {
         .enable_all()
         .build()
         .context("no async runtime")?;
-    if environment.variables.contains_key("AWS_LAMBDA_RUNTIME_API") {
+    if in_lambda {
         let served = runtime.block_on(lambda::serve(environment.variables, environment.warnings));
         return served
             .map(|()| Exit::Fine)
@@ -110,6 +113,7 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
     let stop = Stop::default();
     let running = run::run(
         command,
+        None,
         &environment.variables,
         environment.warnings,
         Deadline::after(run::RUN_DEADLINE),

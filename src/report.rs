@@ -5,6 +5,8 @@ mod junit;
 
 use std::fmt::Write as _;
 
+use std::time::Duration;
+
 use planner::{
     Block, Facts, Holds, Incomplete, KeyId, Policy, Role, Status, Timestamp, Wait, holdings, roles,
 };
@@ -38,6 +40,30 @@ pub enum Outcome {
     Incomplete,
     /// Settings that can't be used, or a defect.
     Failed,
+}
+
+impl Command {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Command::Rotate => "rotate",
+            Command::Retire => "retire",
+            Command::Plan => "plan",
+        }
+    }
+}
+
+impl Outcome {
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Outcome::Converged => "converged",
+            Outcome::Waiting => "waiting",
+            Outcome::Blocked => "blocked",
+            Outcome::Incomplete => "incomplete",
+            Outcome::Failed => "failed",
+        }
+    }
 }
 
 /// The exit code of a process, by the contract of the command line.
@@ -194,6 +220,18 @@ pub struct RotationReport {
     keys: Vec<KeyReport>,
     targets: Vec<TargetReport>,
     steps: Vec<StepReport>,
+    /// For metrics; the report has the dates they come from.
+    #[serde(skip)]
+    vitals: Vitals,
+}
+
+/// What of a rotation is worth a graph. `None` is not learnt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Vitals {
+    /// The age of the oldest key that a target holds, by AWS's clock.
+    pub key_age: Option<Duration>,
+    /// The time until the GitLab token expires, by GitLab's clock.
+    pub token_left: Option<Duration>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -233,10 +271,15 @@ impl RotationReport {
         targets: Vec<String>,
         steps: Vec<Performed>,
         warnings: Vec<String>,
+        token_left: Option<Duration>,
         ending: Ending,
     ) -> RotationReport {
         let keys = facts.map(|facts| roles(facts, policy)).unwrap_or_default();
         let held = facts.map(|facts| holdings(facts, policy)).unwrap_or_default();
+        let key_age = facts.and_then(|facts| {
+            let current = keys.iter().filter(|(_, role)| *role == Role::Current);
+            current.map(|(key, _)| facts.clocks.aws.since(key.created)).max()
+        });
         RotationReport {
             name: user.clone(),
             user,
@@ -290,6 +333,7 @@ impl RotationReport {
                     at: step.at.map(rfc3339),
                 })
                 .collect(),
+            vitals: Vitals { key_age, token_left },
         }
     }
 
@@ -310,7 +354,35 @@ impl RotationReport {
             keys: Vec::new(),
             targets: Vec::new(),
             steps: Vec::new(),
+            vitals: Vitals::default(),
         }
+    }
+
+    /// The same with other vitals.
+    #[must_use]
+    pub fn with_vitals(mut self, vitals: Vitals) -> RotationReport {
+        self.vitals = vitals;
+        self
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// How it ended.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Why, as a stable word.
+    pub fn reason(&self) -> &'static str {
+        self.reason
+    }
+
+    /// What is worth a graph.
+    pub fn vitals(&self) -> Vitals {
+        self.vitals
     }
 }
 
@@ -323,6 +395,30 @@ impl Report {
             command,
             outcome: rotation.outcome,
             rotations: vec![rotation],
+        }
+    }
+
+    /// What was asked for.
+    pub fn command(&self) -> Command {
+        self.command
+    }
+
+    /// How the run ended.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The rotations of the run.
+    pub fn rotations(&self) -> &[RotationReport] {
+        &self.rotations
+    }
+
+    /// Adds advice to what ended for one of these reasons.
+    pub fn advise(&mut self, reasons: &[&str], advice: &str) {
+        for rotation in &mut self.rotations {
+            if reasons.contains(&rotation.reason) {
+                let _ = write!(rotation.advice, " {advice}");
+            }
         }
     }
 
@@ -372,13 +468,7 @@ impl Report {
 
 impl RotationReport {
     fn write_text(&self, command: Command, text: &mut String) {
-        let outcome = match self.outcome {
-            Outcome::Converged => "converged",
-            Outcome::Waiting => "waiting",
-            Outcome::Blocked => "blocked",
-            Outcome::Incomplete => "incomplete",
-            Outcome::Failed => "failed",
-        };
+        let outcome = self.outcome.word();
         let who = if self.user.is_empty() {
             "keyturn"
         } else {

@@ -15,23 +15,24 @@ use crate::stop::Stop;
 /// A run ends itself after this long (D of the protocol); a Lambda function has what is left of its own time.
 pub const RUN_DEADLINE: Duration = planner::Bounds::DEFAULT.run;
 
-/// Runs a command with the settings of this environment.
+/// Runs a command with the settings of this environment, for the rotations that `only` names, or all.
 pub async fn run(
     command: Command,
+    only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
     deadline: Deadline,
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let (rotation, settings_failure) = match Box::pin(open(command, environment, notes, deadline, stop)).await
-    {
-        Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
-        Err(failure) => {
-            let of_settings = failure.class == Class::Settings;
-            (RotationReport::not_opened(user, failure), of_settings)
-        }
-    };
+    let (rotation, settings_failure) =
+        match Box::pin(open(command, only, environment, notes, deadline, stop)).await {
+            Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
+            Err(failure) => {
+                let of_settings = failure.class == Class::Settings;
+                (RotationReport::not_opened(user, failure), of_settings)
+            }
+        };
     let report = Report::new(command, rotation);
     let exit = report.exit(settings_failure);
     (report, exit)
@@ -39,6 +40,7 @@ pub async fn run(
 
 async fn open(
     command: Command,
+    only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
     notes: Vec<String>,
     deadline: Deadline,
@@ -71,5 +73,19 @@ async fn open(
     for warning in &settings.warnings {
         tracing::warn!("{warning}");
     }
-    Rotation::open(settings, aws, command, deadline, stop).await
+    let rotation = Rotation::open(settings, aws, command, deadline, stop).await?;
+    selected(only, rotation.name())?;
+    Ok(rotation)
+}
+
+/// A name that no rotation has does nothing: whoever misspelt it meant another one.
+fn selected(only: Option<&[String]>, name: &str) -> Result<(), Failure> {
+    match only.into_iter().flatten().find(|asked| *asked != name) {
+        None => Ok(()),
+        Some(unknown) => Err(Failure::settings(
+            "unknown_rotation",
+            format!("nothing was done: no rotation is called {unknown:?}"),
+            format!("There is one, {name:?}: a rotation is called as its user."),
+        )),
+    }
 }

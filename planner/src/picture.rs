@@ -148,6 +148,22 @@ impl<'a> Picture<'a> {
         self.facts.key(first).filter(|key| key.status == Status::Active)
     }
 
+    /// Whether every target holds the secret of this key.
+    pub(crate) fn all_hold(&self, key: KeyId) -> bool {
+        self.unread().is_none()
+            && self.owners().all(|(_, _, owner)| {
+                matches!(owner, Owner::Proved(held) | Owner::Noted(held) | Owner::Presumed(held) if held == key)
+            })
+    }
+
+    /// Whether the newest marker, void or not, was already so old when this look began that the run that wrote it can't
+    /// write any more. The clocks are those of the end of the look, which may be D after its begin.
+    pub(crate) fn last_write_settled(&self) -> bool {
+        let bounds = &self.policy.bounds;
+        self.owners()
+            .all(|(_, pair, _)| self.older_than(stamp(pair), bounds.past_settled() + bounds.run))
+    }
+
     /// The newest Active key whose secret a target holds, presumed ones included.
     pub(crate) fn newest_held(&self) -> Option<KeyId> {
         self.owners()
@@ -176,6 +192,22 @@ impl<'a> Picture<'a> {
         held || self.unread().is_some() || self.facts.run.created == Some(key)
     }
 
+    /// Whether the key is listed as Inactive.
+    pub(crate) fn is_inactive(&self, key: KeyId) -> bool {
+        let listed = self.facts.key(key);
+        listed.is_some_and(|key| key.status == Status::Inactive)
+    }
+
+    /// Whether the key may be that of a readable secret which no Active key accepts: STS can't be asked about an Inactive
+    /// one.
+    pub(crate) fn may_own_a_dead_secret(&self, key: &Key) -> bool {
+        let dead = SecretValue::Readable(Proof::OfNone);
+        key.status == Status::Inactive
+            && self
+                .owners()
+                .any(|(_, pair, owner)| owner == Owner::Nothing && pair.secret.value == dead)
+    }
+
     /// Keys that nothing refers to.
     pub(crate) fn unreferenced(&self) -> impl Iterator<Item = &'a Key> {
         self.facts.keys.iter().filter(|key| !self.is_referenced(key.id))
@@ -202,7 +234,10 @@ impl<'a> Picture<'a> {
             .owners()
             .map(|(_, pair, owner)| stamp_of(pair, owner))
             .collect();
-        if stamps.iter().all(|stamp| *stamp == Stamp::None) {
+        if stamps
+            .iter()
+            .all(|stamp| matches!(stamp, Stamp::None | Stamp::Empty))
+        {
             return Quiet::Untouched;
         }
         let mut newest = None;
@@ -268,11 +303,15 @@ impl<'a> Picture<'a> {
         }
     }
 
+    /// Whether the intent that stands announced this key. It may be an older one, whose write came late over that of the
+    /// run that created the key: D + Z earlier at most. And it may be a newer one, of a run whose list did not show the
+    /// key yet.
     fn within_intent(&self, key: &Key) -> bool {
         let bounds = &self.policy.bounds;
-        self.intent().is_some_and(|at| {
-            key.created.after(bounds.clock_grain) >= at && key.created <= at.after(bounds.run + bounds.late)
-        })
+        let before = bounds.propagation.max(bounds.clock_grain);
+        let after = (bounds.run + bounds.late) * 2;
+        self.intent()
+            .is_some_and(|at| key.created.after(before) >= at && key.created <= at.after(after))
     }
 
     /// Never used, or only by the proof that its own run made right after creating it.
@@ -360,7 +399,8 @@ enum Stamp {
 }
 
 fn stamp_of(pair: &Pair, owner: Owner) -> Stamp {
-    if pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing {
+    let missing = pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing;
+    if missing && stamp(pair).is_none() {
         return Stamp::Empty;
     }
     let id_contradicts = match (pair.id.marker, pair.id.value) {

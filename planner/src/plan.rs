@@ -20,8 +20,8 @@ const RULES: [Rule; 16] = [
     nothing_more_without_all_targets,
     disabled_by_somebody,
     owner_unknown,
-    roll_back,
     adopt,
+    roll_back,
     retire,
     reap_orphan,
     create,
@@ -140,6 +140,8 @@ fn publish(picture: &Picture<'_>) -> Option<Verdict> {
             Owner::Proved(held) | Owner::Noted(held) | Owner::Presumed(held) => {
                 (is_older(facts, held, newest), false)
             }
+            // An answer to an incident is not overwritten, whatever the other half says.
+            Owner::Unlisted(_) | Owner::Nothing if disabled(picture, pair, owner).is_some() => (false, false),
             Owner::Unlisted(_) if unconfirmed(picture, pair).is_some() => (false, false),
             Owner::Unlisted(_) | Owner::Nothing => (true, pair.secret.value != SecretValue::Missing),
             // An answer to an incident, or something a person did: neither is overwritten.
@@ -202,21 +204,20 @@ fn nothing_more_without_all_targets(picture: &Picture<'_>) -> Option<Verdict> {
 /// an incident.
 fn disabled_by_somebody(picture: &Picture<'_>) -> Option<Verdict> {
     picture.owners().find_map(|(target, pair, owner)| {
-        let inactive = |key: KeyId| {
-            picture
-                .facts
-                .key(key)
-                .is_some_and(|key| key.status == Status::Inactive)
-        };
-        match owner {
-            Owner::Disabled(key) => Some(Verdict::Blocked(Block::KeyDisabled { target, key })),
-            Owner::Nothing | Owner::Unlisted(_) | Owner::Unknown => {
-                let key = pair.id_key().filter(|key| inactive(*key))?;
-                Some(Verdict::Blocked(Block::KeyDisabled { target, key }))
-            }
-            Owner::Proved(_) | Owner::Noted(_) | Owner::Presumed(_) => None,
-        }
+        let key = disabled(picture, pair, owner)?;
+        Some(Verdict::Blocked(Block::KeyDisabled { target, key }))
     })
+}
+
+/// The Inactive key that a target holds, or would hold if it weren't torn.
+fn disabled(picture: &Picture<'_>, pair: &Pair, owner: Owner) -> Option<KeyId> {
+    match owner {
+        Owner::Disabled(key) => Some(key),
+        Owner::Nothing | Owner::Unlisted(_) | Owner::Unknown => {
+            pair.id_key().filter(|key| picture.is_inactive(*key))
+        }
+        Owner::Proved(_) | Owner::Noted(_) | Owner::Presumed(_) => None,
+    }
 }
 
 /// Where it can't be told whose a secret is, writing could break a pair that works.
@@ -274,15 +275,28 @@ fn roll_back(picture: &Picture<'_>) -> Option<Verdict> {
 
 /// A target that a person wrote by hand carries a marker that is void. Writing it anew starts the grace clock of what
 /// was there before. Values stay the same; a description is never written without its value, because a late one would
-/// name the wrong key.
+/// name the wrong key. And none is written while another run may be about to publish a newer key: landing late, the id
+/// would break the pair that run has finished.
 fn adopt(picture: &Picture<'_>) -> Option<Verdict> {
-    if picture.quiet() != Quiet::Void {
+    let wanted = match picture.quiet() {
+        Quiet::Void => true,
+        // Without a marker anywhere the grace of a key that has to go would never begin.
+        Quiet::Untouched => picture
+            .complete()
+            .is_some_and(|current| outgoing(picture, current).is_some()),
+        Quiet::Since(_) => false,
+    };
+    if !wanted || young_unreferenced(picture).is_some() {
         return None;
     }
+    let settled = picture.last_write_settled();
     picture.owners().find_map(|(target, pair, owner)| {
         let (Owner::Proved(key) | Owner::Presumed(key)) = owner else {
             return None;
         };
+        if !settled && !picture.all_hold(key) {
+            return None;
+        }
         if !picture.wants_marker(pair, owner) || !picture.facts.run.in_hand.contains(&key) {
             return None;
         }
@@ -354,7 +368,9 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
         Status::Inactive => settings.grace.saturating_add(settings.delete_after),
     };
     let now = facts.clocks.gitlab;
-    let until = picture.quiet_until(period).unwrap_or(now.after(period));
+    // A marker that is void says nothing of the last write, so not even a grace of zero is over.
+    let unknown = period.max(picture.policy.bounds.past_settled());
+    let until = picture.quiet_until(period).unwrap_or(now.after(unknown));
     if until > now {
         return Some(Verdict::Wait(match outgoing.status {
             Status::Active => Wait::Grace { key, until },
@@ -428,7 +444,9 @@ fn reap_orphan(picture: &Picture<'_>) -> Option<Verdict> {
 fn orphan<'a>(picture: &Picture<'a>) -> Option<&'a Key> {
     let held = picture.newest_held().and_then(|key| picture.facts.key(key));
     picture.unreferenced().find(|key| {
-        picture.provenance(key) == Provenance::Orphan && held.is_none_or(|held| is_older_key(held, key))
+        picture.provenance(key) == Provenance::Orphan
+            && held.is_none_or(|held| is_older_key(held, key))
+            && !picture.may_own_a_dead_secret(key)
     })
 }
 
@@ -480,6 +498,13 @@ fn create(picture: &Picture<'_>) -> Option<Verdict> {
     if let Some(wait) = young_unreferenced(picture) {
         return Some(Verdict::Wait(wait));
     }
+    // The intent of the next key would replace the evidence that this one is an orphan. Where a person wrote by hand its
+    // wait has no end, and a pair that does not work can't wait for that.
+    if picture.quiet() != Quiet::Void
+        && let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan))
+    {
+        return Some(Verdict::Wait(wait));
+    }
     if dead.is_none()
         && let Some(wait) = wait_for_quiet(picture, policy.quiet_before_create())
     {
@@ -520,7 +545,10 @@ fn no_free_place(picture: &Picture<'_>) -> Option<Verdict> {
         }
         return Some(verdict);
     }
-    if let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan)) {
+    // Where a person wrote by hand and nothing can be adopted, an orphan's wait has no end.
+    if picture.quiet() != Quiet::Void
+        && let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan))
+    {
         return Some(Verdict::Wait(wait));
     }
     let in_the_way = picture
@@ -594,7 +622,7 @@ fn young_unreferenced(picture: &Picture<'_>) -> Option<Wait> {
 
 /// Until when a pair that looks dead may only look so: a write of another run may be in flight, or the list may lag.
 fn unconfirmed(picture: &Picture<'_>, pair: &Pair) -> Option<Timestamp> {
-    let until = picture.written(pair)?.after(picture.policy.bounds.settled());
+    let until = picture.written(pair)?.after(picture.policy.bounds.past_settled());
     (until > picture.facts.clocks.gitlab).then_some(until)
 }
 

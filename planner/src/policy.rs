@@ -39,6 +39,11 @@ impl Bounds {
     pub fn settled(&self) -> Duration {
         self.run + self.late * 2
     }
+
+    /// Longer than [`Bounds::settled`]: a request may land as late as that, so what it would break begins after it.
+    pub fn past_settled(&self) -> Duration {
+        self.settled() + self.clock_grain
+    }
 }
 
 /// What a user can set about one rotation.
@@ -186,7 +191,7 @@ impl Policy {
     /// It is the grace, and never less than the time in which a write of the last rotation can still land: with a grace
     /// of zero a late `PUT` of the id would otherwise tear the next pair.
     pub fn quiet_before_create(&self) -> Duration {
-        self.settings.grace.max(self.bounds.settled())
+        self.settings.grace.max(self.bounds.past_settled())
     }
 
     /// Whether the user accepts that jobs which hold the outgoing key break.

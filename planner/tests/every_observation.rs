@@ -8,10 +8,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 
 use observation::domain::{SLICES, Slice, at_the_ends};
+use observation::laws;
 use observation::memory::recall;
 use observation::tally::Tally;
 use observation::wrong::{self, PLANNERS};
-use observation::{laws, sight};
 use planner::*;
 
 type Planner<'a> = &'a (dyn Fn(&Facts, &Policy) -> Verdict + Sync);
@@ -133,62 +133,21 @@ fn outlasted(
     }))
 }
 
-type When = fn(&Facts) -> bool;
-
-/// What the planner is known to do against a law, by law and kind of decision. Each must still be seen: one that is not is
-/// to be struck from this list.
-const OPEN: [(&str, &str, When); 6] = [
-    // Beside a target that works, one is overwritten whose id names an Inactive key; alone it is blocked as key_disabled.
-    ("a held Inactive key is not replaced", "write_secret", |facts| {
-        facts.targets.len() > 1
-    }),
-    // With no variable at all, or a dead pair with a marker, the last write stays unknown, and so the orphan's end.
-    ("a wait comes to its end", "orphan_age", sight::is_void),
-    (
-        "what is waited for lies in the future",
-        "orphan_age",
-        sight::is_void,
-    ),
-    // No target has a marker, and an orphan is older than the key that all of them hold.
-    ("a wait comes to its end", "grace", sight::is_void),
-    ("a wait comes to its end", "delete_after", sight::is_void),
-    // Targets disagree and the older one has no marker: it is waited for before it would be adopted.
-    ("a wait comes to its end", "quiet", |facts| {
-        facts.targets.len() > 1 && sight::is_void(facts)
-    }),
-];
-
-fn is_open(breach: &Breach) -> Option<usize> {
-    let word = match breach.verdict {
-        Verdict::Do(step) | Verdict::Look(step) => step.word(),
-        Verdict::Wait(wait) => wait.word(),
-        Verdict::Converged { .. } | Verdict::Blocked(_) | Verdict::Incomplete(_) => return None,
-    };
-    OPEN.iter()
-        .position(|(law, of, when)| *law == breach.law && *of == word && when(&breach.facts))
-}
-
-/// What a visit found: how often which verdict, how often each open breach, and the first of each other.
+/// What a visit found: how often which verdict, and the first breach of each law.
 struct Found {
     tally: Tally,
-    open: [u64; OPEN.len()],
     breaches: Vec<Breach>,
 }
 
 fn visit(slice: Slice, planner: Planner<'_>) -> Found {
     let mut found = Found {
         tally: Tally::new(),
-        open: [0; OPEN.len()],
         breaches: Vec::new(),
     };
     let _ = slice(&mut |facts, policy| {
         let Some(breach) = judge(facts, policy, planner, &mut found.tally) else {
             return ControlFlow::Continue(());
         };
-        if let Some(count) = is_open(&breach).and_then(|at| found.open.get_mut(at)) {
-            *count += 1;
-            return ControlFlow::Continue(());
-        }
         if !found.breaches.iter().any(|known| known.law == breach.law) {
             found.breaches.push(*breach);
         }
@@ -208,24 +167,13 @@ fn no_decision_on_any_observation_breaks_a_law() {
             .collect()
     });
     let mut all = Tally::new();
-    let mut open = [0; OPEN.len()];
     for (name, found) in &results {
         println!("{:>9}  {name}", found.tally.total());
         all.add(&found.tally);
-        open.iter_mut()
-            .zip(found.open)
-            .for_each(|(sum, more)| *sum += more);
     }
     println!("{:>9}  observations in all", all.total());
     for (kind, count) in all.rows() {
         println!("{count:>9}  {kind}");
-    }
-    for ((law, word, _), count) in OPEN.iter().zip(open) {
-        println!("{count:>9}  open: {law}, yet: {word}");
-        assert!(
-            count > 0,
-            "this is no longer done, strike it from OPEN: {law}, yet: {word}"
-        );
     }
     let breaches: Vec<String> = results
         .iter()
@@ -256,7 +204,7 @@ fn tried((fault, planner, law): &(&'static str, wrong::Planner, &str)) -> (Strin
     let caught = SLICES.into_iter().any(|(_, slice)| {
         let stop = slice(
             &mut |facts, policy| match judge(facts, policy, planner, &mut tally) {
-                Some(breach) if breach.law == *law && is_open(&breach).is_none() => ControlFlow::Break(()),
+                Some(breach) if breach.law == *law => ControlFlow::Break(()),
                 Some(_) | None => ControlFlow::Continue(()),
             },
         );

@@ -48,9 +48,15 @@ pub struct Rotation {
     steps: Vec<Performed>,
     trouble: Option<Failure>,
     warnings: Vec<String>,
+    token_left: Option<Duration>,
 }
 
 impl Rotation {
+    /// What a user calls it.
+    pub fn name(&self) -> &str {
+        &self.user
+    }
+
     /// Runs the circle to its end and reports.
     pub async fn run(mut self, command: Command) -> RotationReport {
         let mut facts = match self.look().await {
@@ -223,6 +229,7 @@ impl Rotation {
             targets,
             self.steps,
             self.warnings,
+            self.token_left,
             ending,
         )
     }
@@ -255,3 +262,11 @@ fn cut_short(step: Step) -> Ending {
 
 /// How long a new key may take to become usable, beyond the settle time.
 const PROOF_BUDGET: Duration = Duration::from_secs(60);
+/// What a key takes besides its proof when each answer comes just before it would be given up: the one that creates it,
+/// the last one of the proof, the look before the first write, and both writes.
+const SLOW_ANSWERS: Duration = Duration::from_secs(60);
+
+/// Time that must be left to create a key, so that it can be proved and both halves written before the run must end.
+pub fn create_budget(settle: Duration) -> Duration {
+    settle + PROOF_BUDGET + SLOW_ANSWERS
+}

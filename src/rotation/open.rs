@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use planner::{Policy, Run, Timestamp};
 
-use super::Rotation;
+use super::{Rotation, create_budget};
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
@@ -39,7 +39,7 @@ impl Rotation {
             token: settings.gitlab.token.clone(),
             ca_pem: settings.gitlab.ca_pem.clone(),
         })?;
-        let policy = Policy::new(
+        let mut policy = Policy::new(
             settings.policy,
             planner::Bounds::DEFAULT,
             command != Command::Retire,
@@ -51,6 +51,7 @@ impl Rotation {
                 "Change the setting.",
             )
         })?;
+        policy.create_budget = create_budget(settings.settle);
         let mut warnings = settings.warnings.clone();
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
@@ -62,7 +63,7 @@ impl Rotation {
                 format!("Use GitLab {OLDEST_GITLAB} or newer."),
             ));
         }
-        check_token(&gitlab, command, &mut warnings).await?;
+        let token_left = check_token(&gitlab, command, &mut warnings).await?;
         let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
         let user = user_of(&settings, &caller)?;
         let mut run = Run::new(deadline.left());
@@ -96,6 +97,7 @@ impl Rotation {
             steps: Vec::new(),
             trouble: None,
             warnings,
+            token_left,
         })
     }
 }
@@ -162,9 +164,14 @@ fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
     }
 }
 
-async fn check_token(gitlab: &Gitlab, command: Command, warnings: &mut Vec<String>) -> Result<(), Failure> {
+/// Refuses a token that can't write, and says how long it is still good for.
+async fn check_token(
+    gitlab: &Gitlab,
+    command: Command,
+    warnings: &mut Vec<String>,
+) -> Result<Option<Duration>, Failure> {
     let Some(token) = gitlab.token().await? else {
-        return Ok(());
+        return Ok(None);
     };
     let writes = command != Command::Plan;
     if writes && !token.may_write() {
@@ -179,18 +186,19 @@ async fn check_token(gitlab: &Gitlab, command: Command, warnings: &mut Vec<Strin
                 .to_owned(),
         });
     }
-    if let (Some(expires), Some(now)) = (token.expires_at, gitlab.clock().now()) {
-        let left = expires.since(now);
-        if left <= EXPIRY_WARNING {
-            let days = left.as_secs() / 86_400;
-            let on = date(expires);
-            warnings.push(format!(
-                "the GitLab token {:?} expires on {on}, in {days} days",
-                token.name
-            ));
-        }
+    let (Some(expires), Some(now)) = (token.expires_at, gitlab.clock().now()) else {
+        return Ok(None);
+    };
+    let left = expires.since(now);
+    if left <= EXPIRY_WARNING {
+        let days = left.as_secs() / 86_400;
+        let on = date(expires);
+        warnings.push(format!(
+            "the GitLab token {:?} expires on {on}, in {days} days",
+            token.name
+        ));
     }
-    Ok(())
+    Ok(Some(left))
 }
 
 fn date(at: Timestamp) -> String {

@@ -308,12 +308,12 @@ impl Aws {
         })
     }
 
-    /// A secret of Secrets Manager.
+    /// A secret of Secrets Manager; returns its ARN.
     ///
     /// # Errors
     ///
     /// When it exists already.
-    pub async fn add_secret(&self, name: &str, text: &str) -> Result<()> {
+    pub async fn add_secret(&self, name: &str, text: &str) -> Result<String> {
         let root = root_key();
         let config = aws_sdk_secretsmanager::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -323,13 +323,13 @@ impl Aws {
             .http_client(aws_smithy_http_client::Builder::new().build_http())
             .build();
         let client = aws_sdk_secretsmanager::Client::from_conf(config);
-        client
+        let created = client
             .create_secret()
             .name(name)
             .secret_string(text)
             .send()
             .await?;
-        Ok(())
+        created.arn.context("a secret without an ARN")
     }
 
     /// Whether STS accepts exactly this pair, by a signed request.

@@ -138,12 +138,6 @@ pub(crate) fn is_stamped(pair: &Pair) -> bool {
     absent || id && secret && !is_unmarked(pair)
 }
 
-/// When some target was written last can't be told: it has no marker, or one that its value contradicts.
-pub(crate) fn is_void(facts: &Facts) -> bool {
-    let settled = |pair: &Pair| is_stamped(pair) && !is_dead(facts, pair);
-    !pairs(facts).all(|(_, pair)| settled(pair))
-}
-
 /// Both markers are there and say this key.
 pub(crate) fn is_marked_for(pair: &Pair, key: KeyId) -> bool {
     [pair.id.marker, pair.secret.marker]

@@ -1,0 +1,361 @@
+//! The shipped planner against every order of events: each request of each run done, refused, lost, late or never sent;
+//! each run dead before and after each request; and what people do meanwhile. See `model` for what is modelled and how.
+//!
+//! `cargo test --profile ci -p keyturn-planner --test every_crash -- --nocapture` explores the default set and prints its
+//! figures; `-- --ignored` explores the large configurations.
+
+#![allow(
+    clippy::print_stdout,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test: it prints its figures and fails with a trace"
+)]
+
+mod model;
+
+use model::scenario::{Scenario, Signer, Start};
+use model::search::{Search, seen};
+
+const OWN: Signer = Signer::Own(0);
+const ROLE: Signer = Signer::Role;
+const READABLE: bool = false;
+const HIDDEN: bool = true;
+
+/// What every rotation of one target shows.
+const USUAL: u32 = seen::ROTATED | seen::TORN | seen::RETIRED | seen::REAPED | seen::UNDONE | seen::MENDED;
+
+/// Explores everything, and fails with the shortest way to what is broken.
+fn prove(scenario: Scenario) {
+    let started = std::time::Instant::now();
+    let report = Search::new(&scenario, &planner::next).explore();
+    println!("{}, {:.1?}", report.figures(&scenario), started.elapsed());
+    if let Some(((which, how), steps, trace)) = report.broken {
+        panic!(
+            "{}: {which} is broken after {steps} events: {how}\n{trace}",
+            scenario.name
+        );
+    }
+    assert!(!report.truncated, "{}: more states than expected", scenario.name);
+    if report.cut > 0 {
+        println!(
+            "    left out: {} creations of a ninth key that something still names",
+            report.cut
+        );
+        assert!(
+            scenario.runs > 1 && scenario.lag,
+            "{}: more keys than the model tells apart",
+            scenario.name
+        );
+    }
+    let missed: Vec<&str> = (0..seen::NAMES.len())
+        .filter(|at| scenario.expect & !report.seen & (1 << at) != 0)
+        .map(|at| seen::NAMES[at])
+        .collect();
+    assert!(
+        missed.is_empty(),
+        "{}: never seen, so nothing is proved: {missed:?}",
+        scenario.name
+    );
+}
+
+fn one(name: &'static str, signer: Signer, hidden: bool) -> Scenario {
+    Scenario {
+        faults: Some(1),
+        expect: USUAL,
+        ..Scenario::new(name, signer, &[hidden])
+    }
+}
+
+fn two(name: &'static str, signer: Signer, hidden: [bool; 2]) -> Scenario {
+    Scenario {
+        faults: Some(1),
+        expect: USUAL,
+        ..Scenario::new(name, signer, &hidden)
+    }
+}
+
+const LATE: u32 = USUAL | seen::LANDED_LATE;
+
+#[test]
+fn one_target_whatever_fails() {
+    for (name, signer, hidden) in [
+        ("one target, role, readable", ROLE, READABLE),
+        ("one target, self, hidden", OWN, HIDDEN),
+    ] {
+        prove(Scenario {
+            faults: Some(2),
+            expect: LATE,
+            ..one(name, signer, hidden)
+        });
+    }
+    prove(one("one target, role, hidden", ROLE, HIDDEN));
+    prove(one("one target, self, readable", OWN, READABLE));
+}
+
+#[test]
+fn two_targets_whatever_fails() {
+    prove(two("two targets, role, readable", ROLE, [READABLE, READABLE]));
+    prove(two(
+        "two targets, role, readable and hidden",
+        ROLE,
+        [READABLE, HIDDEN],
+    ));
+    let back = USUAL | seen::ROLLED_BACK;
+    prove(Scenario {
+        expect: back,
+        ..two("two targets, role, hidden and readable", ROLE, [HIDDEN, READABLE])
+    });
+    prove(two("two targets, self, hidden", OWN, [HIDDEN, HIDDEN]));
+    prove(Scenario {
+        expect: back,
+        ..two(
+            "two targets, self, the own one last, hidden",
+            Signer::Own(1),
+            [HIDDEN, HIDDEN],
+        )
+    });
+    prove(Scenario {
+        unread: true,
+        ..two("two targets, one may fail to be read", ROLE, [READABLE, READABLE])
+    });
+}
+
+/// Without a readable target, and signed by a role, nobody would hold a secret that could finish a rotation cut short.
+#[test]
+fn two_hidden_targets_and_a_role_are_never_rotated() {
+    prove(Scenario {
+        expect: 0,
+        ..two("two targets, role, hidden: refused", ROLE, [HIDDEN, HIDDEN])
+    });
+}
+
+#[test]
+fn a_grace_of_zero() {
+    let immediate = |scenario| Scenario {
+        immediate: true,
+        ..scenario
+    };
+    prove(immediate(one("grace 0, role, readable", ROLE, READABLE)));
+    prove(Scenario {
+        expect: USUAL | seen::SWITCHED,
+        ..immediate(one("grace 0, self, hidden", OWN, HIDDEN))
+    });
+}
+
+#[test]
+fn other_settings() {
+    prove(Scenario {
+        by_age: true,
+        soak: true,
+        ..one("due by age, deleted after a soak, self", OWN, READABLE)
+    });
+    prove(Scenario {
+        soak: true,
+        ..one("always due, deleted after a soak, role", ROLE, HIDDEN)
+    });
+    prove(Scenario {
+        slow_lists: true,
+        ..one("lists that lag for longer", ROLE, READABLE)
+    });
+    prove(Scenario {
+        journal: false,
+        expect: USUAL & !seen::REAPED,
+        // An orphan that nothing proves to be ours is left to a person.
+        leftovers: &["slot_occupied"],
+        ..one("no journal", ROLE, READABLE)
+    });
+}
+
+#[test]
+fn people_meanwhile() {
+    prove(Scenario {
+        uses: true,
+        ..one("jobs whose use is recorded", OWN, READABLE)
+    });
+    prove(Scenario {
+        foreign: 1,
+        uses: true,
+        faults: Some(0),
+        ..one("somebody creates a key", ROLE, READABLE)
+    });
+    for (name, hidden, leftovers) in [
+        // The key that a person replaced, where no marker ever named it, is not proved to be ours.
+        (
+            "somebody replaces the pair by hand, readable",
+            READABLE,
+            &["slot_occupied"][..],
+        ),
+        // Whose a hidden secret is, when both halves were replaced by hand, only that person knows.
+        (
+            "somebody replaces the pair by hand, hidden",
+            HIDDEN,
+            &["slot_occupied", "owner_unknown"][..],
+        ),
+    ] {
+        prove(Scenario {
+            foreign: 1,
+            edits: 1,
+            faults: Some(0),
+            leftovers,
+            ..one(name, ROLE, hidden)
+        });
+    }
+}
+
+/// Where there is nothing yet, the list of keys is taken to be true: two looks that both miss a key of this minute would
+/// create a second one (it ends in a torn pair that the next run mends).
+#[test]
+fn from_nothing() {
+    let empty = |scenario| Scenario {
+        start: Start::Empty,
+        lag: false,
+        ..scenario
+    };
+    prove(empty(one("no variable and no key yet, readable", ROLE, READABLE)));
+    prove(empty(one("no variable and no key yet, hidden", ROLE, HIDDEN)));
+}
+
+#[test]
+fn from_anything() {
+    let expect = seen::ROTATED | seen::TORN | seen::RETIRED | seen::MENDED | seen::REAPED;
+    for (name, hidden, leftovers) in [
+        // Keys that nothing proves to be ours, and keys that somebody deactivated, are left to a person.
+        (
+            "from any state, readable",
+            READABLE,
+            &["slot_occupied", "key_disabled"][..],
+        ),
+        (
+            "from any state, hidden",
+            HIDDEN,
+            &["slot_occupied", "key_disabled", "owner_unknown"][..],
+        ),
+    ] {
+        prove(Scenario {
+            start: Start::Anything,
+            faults: Some(0),
+            lag: false,
+            sts_fails: false,
+            leftovers,
+            expect,
+            ..one(name, ROLE, hidden)
+        });
+    }
+}
+
+#[test]
+fn two_overlapping_runs() {
+    let overlap = |scenario| Scenario {
+        runs: 2,
+        faults: Some(0),
+        lag: false,
+        ..scenario
+    };
+    let expect = USUAL & !seen::UNDONE;
+    prove(Scenario {
+        expect,
+        ..overlap(one("two runs, role, readable", ROLE, READABLE))
+    });
+    prove(Scenario {
+        expect,
+        ..overlap(one("two runs, self, hidden", OWN, HIDDEN))
+    });
+    prove(Scenario {
+        quota_race: true,
+        ties: false,
+        expect: USUAL | seen::TWO_CREATORS | seen::THREE_KEYS,
+        ..overlap(one(
+            "two runs, and IAM lets both create, seconds apart",
+            ROLE,
+            READABLE,
+        ))
+    });
+    prove(Scenario {
+        quota_race: true,
+        expect: USUAL | seen::TWO_CREATORS | seen::THREE_KEYS,
+        // The marker remembers one key before; when two creators both won, the one before that is forgotten.
+        leftovers: &["slot_occupied"],
+        ..overlap(one(
+            "two runs, and IAM lets both create in one second",
+            ROLE,
+            HIDDEN,
+        ))
+    });
+}
+
+// Large configurations: `-- --ignored`.
+
+#[test]
+#[ignore = "minutes"]
+fn one_target_more_faults() {
+    prove(Scenario {
+        faults: Some(3),
+        expect: LATE,
+        ..one("one target, role, readable, three faults", ROLE, READABLE)
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_grace_of_zero_two_faults() {
+    prove(Scenario {
+        immediate: true,
+        faults: Some(2),
+        most_states: 12_000_000,
+        ..one("grace 0, role, readable, two faults", ROLE, READABLE)
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn the_own_target_last_two_faults() {
+    prove(Scenario {
+        faults: Some(2),
+        expect: USUAL | seen::ROLLED_BACK,
+        ..two(
+            "two targets, self, the own one last, hidden, two faults",
+            Signer::Own(1),
+            [HIDDEN, HIDDEN],
+        )
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn two_targets_two_faults() {
+    prove(Scenario {
+        faults: Some(2),
+        ..two("two targets, self, hidden, two faults", OWN, [HIDDEN, HIDDEN])
+    });
+    prove(Scenario {
+        faults: Some(2),
+        ..two("two targets, role, mixed, two faults", ROLE, [HIDDEN, READABLE])
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn two_overlapping_runs_with_lagging_lists() {
+    prove(Scenario {
+        runs: 2,
+        faults: Some(0),
+        ..one("two runs, lists that lag, role", ROLE, HIDDEN)
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn two_overlapping_runs_with_a_fault() {
+    prove(Scenario {
+        runs: 2,
+        lag: false,
+        in_flight: 1,
+        ..one("two runs, a fault, role", ROLE, READABLE)
+    });
+    prove(Scenario {
+        runs: 2,
+        lag: false,
+        in_flight: 1,
+        ..one("two runs, a fault, self", OWN, HIDDEN)
+    });
+}

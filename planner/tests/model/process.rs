@@ -1,0 +1,832 @@
+//! A run as the program runs it: what it reads in which order, what it remembers, and when it ends. It never sees the
+//! truth, only what its requests show it.
+
+use planner::{
+    Clocks, Facts, IdHalf, IdValue, Incomplete, Intent, Journal, Key, KeyId, LastUsed, Marker, Policy, Proof,
+    Run, SecretHalf, SecretValue, Service, Status, Step, Target, Timestamp, Verdict,
+};
+
+use super::scenario::{JOB, RUN, Scenario, TICK};
+use super::world::*;
+
+/// The program's loop tries a step without an answer again this often.
+const SECOND_CHANCES: u8 = 2;
+const NOW: Timestamp = Timestamp(1_800_000_000);
+
+pub(crate) type Planner<'a> = &'a (dyn Fn(&Facts, &Policy) -> Verdict + Sync);
+
+/// What a run does next.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Phase {
+    /// Read the variables of this target.
+    Read(u8),
+    /// List the keys, ask when they were used, and ask STS whose the readable secrets are.
+    List,
+    /// Send the request that was decided.
+    Send,
+}
+
+/// A step in the world's numbers.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) enum Act {
+    None,
+    Journal,
+    Create,
+    Verify(u8),
+    WriteSecret(u8, u8),
+    WriteId(u8, u8, u8),
+    SwitchSigner(u8),
+    Deactivate(u8),
+    Delete(u8),
+    Undo(u8),
+}
+
+/// A target as it was read.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Seen {
+    pub(crate) unread: bool,
+    pub(crate) id: Variable,
+    pub(crate) secret: Variable,
+}
+
+const UNSEEN: Seen = Seen {
+    unread: false,
+    id: Variable {
+        value: NONE,
+        marker: NONE,
+        prev: NONE,
+        at: 0,
+    },
+    secret: Variable {
+        value: NONE,
+        marker: NONE,
+        prev: NONE,
+        at: 0,
+    },
+};
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub(crate) struct Process {
+    pub(crate) phase: Phase,
+    pub(crate) act: Act,
+    /// The look under way, or the facts in hand, read everything.
+    full: bool,
+    first: bool,
+    pub(crate) age: u8,
+    /// The key that signs; [`NONE`] for a role.
+    pub(crate) auth: u8,
+    // The planner's memory.
+    signer: u8,
+    in_hand: u8,
+    verified: u8,
+    pub(crate) created: u8,
+    listed_before: u8,
+    pub(crate) create_sent: bool,
+    journaled: bool,
+    unverifiable: bool,
+    sent: u8,
+    refused: bool,
+    undo: bool,
+    undone: bool,
+    inactive_at_start: u8,
+    unclear: [Act; 2],
+    proposed: Act,
+    // The loop's memory.
+    chances: u8,
+    refused_act: Act,
+    // What was read.
+    seen: [Seen; TARGETS],
+    journal_unread: bool,
+    saw_intent: u8,
+    saw_announced: u8,
+    listed: u8,
+    listed_active: u8,
+    saw_used: [u8; KEYS],
+    clock: u8,
+}
+
+/// How a decision went on.
+pub(crate) enum Settled {
+    /// The run goes on.
+    On,
+    /// The run is over.
+    Ended(Verdict),
+}
+
+impl Process {
+    /// A run starts: its job was given the pair that its target holds now. `None`: it has no usable credential.
+    pub(crate) fn start(world: &World, scenario: &Scenario) -> Option<Process> {
+        let auth = match scenario.signer {
+            super::scenario::Signer::Role => NONE,
+            super::scenario::Signer::Own(target) => {
+                let secret = world.pairs[target].secret.value;
+                match world.works(target) {
+                    Some(key) => key,
+                    // The pair is torn: a marker says which id belongs to the secret.
+                    None => (0..scenario.hidden.len())
+                        .map(|at| world.pairs[at].secret.marker)
+                        .find(|noted| *noted == secret && world.is(*noted, ACTIVE))?,
+                }
+            }
+        };
+        Some(Process {
+            phase: Phase::Read(0),
+            act: Act::None,
+            full: true,
+            first: true,
+            age: 0,
+            auth,
+            signer: auth,
+            in_hand: bit(auth),
+            verified: bit(auth),
+            created: NONE,
+            listed_before: 0,
+            create_sent: false,
+            journaled: false,
+            unverifiable: false,
+            sent: 0,
+            refused: false,
+            undo: false,
+            undone: false,
+            inactive_at_start: 0,
+            unclear: [Act::None; 2],
+            proposed: Act::None,
+            chances: SECOND_CHANCES,
+            refused_act: Act::None,
+            seen: [UNSEEN; TARGETS],
+            journal_unread: false,
+            saw_intent: NONE,
+            saw_announced: 0,
+            listed: 0,
+            listed_active: 0,
+            saw_used: [NEVER; KEYS],
+            clock: 0,
+        })
+    }
+
+    /// Whether it is still within its deadline after another tick.
+    pub(crate) fn tick(&mut self, markers: u8) -> bool {
+        self.age += 1;
+        if self.phase != Phase::Read(0) {
+            for seen in &mut self.seen {
+                for variable in [&mut seen.id, &mut seen.secret] {
+                    if variable.marker != NONE {
+                        // Compared with this run's clock, which stood still: so both may grow beyond the cap.
+                        variable.at = (variable.at + 1).min(markers + RUN);
+                    }
+                }
+            }
+            if self.saw_intent != NONE {
+                self.saw_intent = (self.saw_intent + 1).min(markers + RUN);
+            }
+            self.saw_used.iter_mut().for_each(use_ages);
+        }
+        if self.phase == Phase::Send {
+            self.clock += 1;
+        }
+        self.age <= RUN
+    }
+
+    /// A target is read. The journal stands beside the first.
+    pub(crate) fn read(&mut self, world: &World, scenario: &Scenario, target: u8, unread: bool) {
+        let pair = world.pairs[usize::from(target)];
+        self.seen[usize::from(target)] = if unread {
+            Seen { unread, ..UNSEEN }
+        } else {
+            Seen {
+                unread,
+                id: pair.id,
+                secret: pair.secret,
+            }
+        };
+        if target == 0 && scenario.journal {
+            self.journal_unread = unread;
+            if !unread {
+                self.saw_intent = world.intent;
+                let announced = (0..KEYS).map(small).filter(|key| world.key(*key).announced);
+                self.saw_announced = announced.map(bit).fold(0, |all, one| all | one);
+            }
+        }
+        let more = usize::from(target) + 1 < scenario.hidden.len();
+        self.phase = if more {
+            Phase::Read(target + 1)
+        } else {
+            Phase::List
+        };
+    }
+
+    /// A key was created somewhere after the journal was read.
+    pub(crate) fn key_appeared(&mut self, key: u8, scenario: &Scenario) {
+        if within(self.saw_intent, 0, scenario) {
+            self.saw_announced |= bit(key);
+        }
+    }
+
+    /// Keys whose recent change a list may not show yet.
+    pub(crate) fn may_lag(world: &World, scenario: &Scenario) -> u8 {
+        if !scenario.lag {
+            return 0;
+        }
+        let recent = |at: &usize| {
+            let key = world.keys[*at];
+            key.state != FREE && key.changed <= scenario.propagation() && key.was != key.state
+        };
+        (0..KEYS)
+            .filter(recent)
+            .map(|at| bit(small(at)))
+            .fold(0, |all, one| all | one)
+    }
+
+    /// The key list, as it stands or behind by the changes in `lagging`; with the records of use.
+    pub(crate) fn list(&mut self, world: &World, lagging: u8) {
+        (self.listed, self.listed_active) = (0, 0);
+        for at in 0..KEYS {
+            let (key, this) = (world.keys[at], bit(small(at)));
+            let state = if lagging & this != 0 { key.was } else { key.state };
+            if matches!(state, ACTIVE | INACTIVE) {
+                self.listed |= this;
+            }
+            if state == ACTIVE {
+                self.listed_active |= this;
+            }
+            self.saw_used[at] = match state {
+                FREE | DELETED => NEVER,
+                _ if !self.full => NOT_ASKED,
+                _ => key.used,
+            };
+        }
+        // What CreateAccessKey returned exists, whatever the list shows.
+        let own = bit(self.created);
+        if !self.undo && self.listed & own == 0 {
+            self.listed |= own;
+            self.listed_active |= own;
+            if own != 0 {
+                self.saw_used[usize::from(self.created)] = NEVER;
+            }
+        }
+        self.clock = 0;
+        if self.first {
+            self.first = false;
+            self.inactive_at_start = self.listed & !self.listed_active;
+        }
+    }
+
+    /// Asks STS whose a secret is, with each key listed as Active, and with the id beside it.
+    fn whose(&mut self, world: &World, seen: &Seen, sts_fails: bool) -> Proof {
+        let secret = seen.secret.value;
+        let this = bit(secret);
+        if this & self.in_hand & self.listed_active != 0 {
+            return Proof::Of(id(secret));
+        }
+        if !sts_fails && this & self.listed_active != 0 && world.is(secret, ACTIVE) {
+            self.in_hand |= this;
+            self.verified |= this;
+            return Proof::Of(id(secret));
+        }
+        let mut inconclusive = sts_fails && self.listed_active != 0;
+        inconclusive |= (0..KEYS)
+            .map(small)
+            .any(|key| self.listed_active & bit(key) != 0 && !world.is(key, ACTIVE));
+        let beside = seen.id.value;
+        if usize::from(beside) < KEYS && self.listed & bit(beside) == 0 {
+            if sts_fails {
+                inconclusive = true;
+            } else if beside == secret && world.is(beside, ACTIVE) {
+                return Proof::Of(id(beside));
+            }
+        }
+        if inconclusive {
+            Proof::Inconclusive
+        } else {
+            Proof::OfNone
+        }
+    }
+
+    /// Whether a failing STS would make a difference to this look.
+    pub(crate) fn asks_sts(&self, scenario: &Scenario) -> bool {
+        scenario.hidden.iter().zip(&self.seen).any(|(hidden, seen)| {
+            !hidden && !seen.unread && seen.secret.value != NONE && bit(seen.secret.value) & self.in_hand == 0
+        })
+    }
+
+    /// The observation, as the program would hand it to the planner.
+    fn facts(&mut self, world: &World, scenario: &Scenario, sts_fails: bool) -> Facts {
+        let created = self.creation_ages(world, scenario);
+        let key = |at: usize| Key {
+            id: id(small(at)),
+            status: if self.listed_active & bit(small(at)) != 0 {
+                Status::Active
+            } else {
+                Status::Inactive
+            },
+            created: ago(created[at]),
+            last_used: match self.saw_used[at] {
+                NEVER => LastUsed::Never,
+                PROVED => LastUsed::At(ago(created[at]), Service::Sts),
+                NOT_ASKED => LastUsed::Unknown,
+                used => LastUsed::At(ago(u64::from(used - USED)), Service::Other),
+            },
+        };
+        let keys: Vec<Key> = (0..KEYS)
+            .filter(|at| self.listed & bit(small(*at)) != 0)
+            .map(key)
+            .collect();
+        let journal = if self.journal_unread {
+            Journal::Unread
+        } else {
+            Journal::Read(self.intent(&created, scenario))
+        };
+        let mut targets = Vec::with_capacity(scenario.hidden.len());
+        for (at, hidden) in scenario.hidden.iter().enumerate() {
+            let seen = self.seen[at];
+            if seen.unread {
+                targets.push(Target::Unread);
+                continue;
+            }
+            let value = match seen.secret.value {
+                NONE => SecretValue::Missing,
+                _ if *hidden => SecretValue::Hidden,
+                _ => SecretValue::Readable(self.whose(world, &seen, sts_fails)),
+            };
+            targets.push(Target::Seen(planner::Pair {
+                id: IdHalf {
+                    value: match seen.id.value {
+                        NONE => IdValue::Missing,
+                        JUNK => IdValue::NotAKey,
+                        key => IdValue::Key(id(key)),
+                    },
+                    marker: marker(&seen.id),
+                },
+                secret: SecretHalf {
+                    value,
+                    marker: marker(&seen.secret),
+                },
+                hold: false,
+            }));
+        }
+        let now = ago(u64::from(self.clock));
+        Facts {
+            clocks: Clocks {
+                aws: now,
+                gitlab: now,
+            },
+            full: self.full,
+            keys,
+            targets,
+            journal,
+            run: self.remembered(),
+        }
+    }
+
+    /// When each listed key was created, in ticks before now. Where ages have stopped growing, those announced by the
+    /// intent are set apart from those that aren't, as they are in truth.
+    fn creation_ages(&self, world: &World, scenario: &Scenario) -> [u64; KEYS] {
+        let cap = scenario.key_cap();
+        let mut ages = [0; KEYS];
+        let mut newer: Option<(u64, bool)> = None;
+        for at in (0..KEYS).rev().filter(|at| self.listed & bit(small(*at)) != 0) {
+            let announced = self.saw_announced & bit(small(at)) != 0;
+            let mut age = u64::from(world.keys[at].age);
+            if let (Some((newer, same)), true) = (newer, world.keys[at].age >= cap) {
+                age = age.max(if same == announced { newer } else { newer + 100 });
+            }
+            newer = Some((age, announced));
+            ages[at] = age;
+        }
+        ages
+    }
+
+    /// An intent record that announces the keys it truly announces, and no other.
+    fn intent(&self, created: &[u64; KEYS], scenario: &Scenario) -> Option<Intent> {
+        let listed = || (0..KEYS).filter(|at| self.listed & bit(small(*at)) != 0);
+        let announced = |at: usize| self.saw_announced & bit(small(at)) != 0;
+        let youngest = listed().filter(|at| announced(*at)).map(|at| created[at]).min()?;
+        let (lag, window) = (u64::from(scenario.propagation()), u64::from(WINDOW));
+        let fits = |age: &u64| {
+            let within = |at: usize| created[at] <= *age + lag && age.saturating_sub(created[at]) <= window;
+            listed().all(|at| announced(at) == within(at))
+        };
+        let true_age = Some(u64::from(self.saw_intent)).filter(|age| self.saw_intent != NONE && fits(age));
+        let age = true_age.or_else(|| (youngest.saturating_sub(lag)..=youngest + window).find(fits));
+        Some(Intent {
+            at: ago(age.unwrap_or_else(|| unreachable!("no intent fits {self:?}"))),
+        })
+    }
+
+    /// The planner's memory.
+    fn remembered(&self) -> Run {
+        let all = |mask: u8| {
+            (0..KEYS)
+                .map(small)
+                .filter(|key| mask & bit(*key) != 0)
+                .map(id)
+                .collect::<Vec<_>>()
+        };
+        let left = u64::from(RUN) * TICK - u64::from(self.age.min(1));
+        Run {
+            signer: named(self.signer),
+            in_hand: all(self.in_hand),
+            verified: all(self.verified),
+            created: named(self.created),
+            listed_before: all(self.listed_before),
+            create_sent: self.create_sent,
+            journaled: self.journaled,
+            unverifiable: self.unverifiable,
+            sent: u32::from(self.sent),
+            refused: self.refused,
+            undo: self.undo,
+            undone: self.undone,
+            inactive_at_start: all(self.inactive_at_start),
+            unclear: self.unclear.iter().filter_map(|act| step(*act)).collect(),
+            stopping: false,
+            time_left: std::time::Duration::from_secs(left),
+            proposed: step(self.proposed),
+        }
+    }
+
+    fn remember(&mut self, run: &Run) {
+        let mask = |keys: &[KeyId]| {
+            keys.iter()
+                .map(|key| bit(number(*key)))
+                .fold(0, |all, one| all | one)
+        };
+        self.signer = run.signer.map_or(NONE, number);
+        self.in_hand = mask(&run.in_hand);
+        self.verified = mask(&run.verified);
+        self.created = run.created.map_or(NONE, number);
+        self.listed_before = mask(&run.listed_before);
+        self.create_sent = run.create_sent;
+        self.journaled = run.journaled;
+        self.unverifiable = run.unverifiable;
+        self.sent = u8::try_from(run.sent).unwrap_or(u8::MAX);
+        self.refused = run.refused;
+        self.undo = run.undo;
+        self.undone = run.undone;
+        self.inactive_at_start = mask(&run.inactive_at_start);
+        self.unclear = std::array::from_fn(|at| run.unclear.get(at).map_or(Act::None, act));
+        self.proposed = run.proposed.as_ref().map_or(Act::None, act);
+    }
+
+    fn with_run(&mut self, change: impl FnOnce(&mut Run)) {
+        let mut run = self.remembered();
+        change(&mut run);
+        self.remember(&run);
+    }
+
+    fn look_again(&mut self) {
+        self.phase = Phase::Read(0);
+        self.act = Act::None;
+        self.full = true;
+        self.forget();
+    }
+
+    /// A look replaces everything that was read.
+    fn forget(&mut self) {
+        self.seen = [UNSEEN; TARGETS];
+        self.journal_unread = false;
+        (self.saw_intent, self.saw_announced) = (NONE, 0);
+        (self.listed, self.listed_active, self.clock) = (0, 0, 0);
+        self.saw_used = [NEVER; KEYS];
+    }
+
+    /// Decides from what was read.
+    pub(crate) fn settle(
+        &mut self,
+        world: &World,
+        scenario: &Scenario,
+        policy: &Policy,
+        planner: Planner<'_>,
+        sts_fails: bool,
+    ) -> Settled {
+        let mut facts = self.facts(world, scenario, sts_fails);
+        // Proving a readable secret is remembered too.
+        facts.run = self.remembered();
+        match planner(&facts, policy) {
+            Verdict::Look(wanted) => {
+                self.proposed = if self.full { act(&wanted) } else { Act::None };
+                self.look_again();
+                Settled::On
+            }
+            Verdict::Do(wanted) => {
+                let wanted = act(&wanted);
+                if self.refused_act == wanted {
+                    return Settled::Ended(Verdict::Incomplete(Incomplete::UnclearWrite));
+                }
+                self.act = wanted;
+                self.phase = Phase::Send;
+                let folds = matches!(
+                    wanted,
+                    Act::Journal | Act::Create | Act::WriteSecret(..) | Act::WriteId(..)
+                );
+                if !folds {
+                    self.forget();
+                }
+                Settled::On
+            }
+            Verdict::Converged { .. } | Verdict::Wait(_) | Verdict::Blocked(_) if !self.full => {
+                self.look_again();
+                Settled::On
+            }
+            end @ (Verdict::Converged { .. }
+            | Verdict::Wait(_)
+            | Verdict::Blocked(_)
+            | Verdict::Incomplete(_)) => Settled::Ended(end),
+        }
+    }
+
+    /// Recorded before the request leaves.
+    pub(crate) fn begin(&mut self) {
+        let Some(step) = step(self.act) else { return };
+        let listed: Vec<Key> = (0..KEYS)
+            .map(small)
+            .filter(|key| self.listed & bit(*key) != 0)
+            .map(|key| Key {
+                id: id(key),
+                status: Status::Active,
+                created: NOW,
+                last_used: LastUsed::Never,
+            })
+            .collect();
+        self.with_run(|run| run.begin(step, &listed));
+    }
+
+    /// The request that the decided step sends. `None` for a proof, and for a change of signer.
+    pub(crate) fn request(&self, world: &World, scenario: &Scenario) -> Option<Request> {
+        let on = |what, target, key, prev, at| Request {
+            what,
+            target,
+            key,
+            prev,
+            at,
+            sent: 0,
+            disagreed: disagree(world, scenario.hidden.len()),
+            found_inactive: self.inactive_at_start & bit(key) != 0,
+            own: key != NONE && key == self.created,
+        };
+        Some(match self.act {
+            Act::Journal => on(What::Journal, 0, NONE, NONE, self.clock),
+            Act::Create => on(What::Create, 0, NONE, NONE, 0),
+            Act::WriteSecret(target, key) => on(What::WriteSecret, target, key, NONE, 0),
+            Act::WriteId(target, key, prev) => on(What::WriteId, target, key, prev, 0),
+            Act::Deactivate(key) => on(What::Deactivate, 0, key, NONE, 0),
+            Act::Delete(key) => on(What::Delete, 0, key, NONE, 0),
+            Act::Undo(key) => on(What::Undo, 0, key, NONE, 0),
+            Act::None | Act::Verify(_) | Act::SwitchSigner(_) => return None,
+        })
+    }
+
+    /// Whether the request goes to AWS, which a dead signer can't.
+    pub(crate) fn asks_aws(&self) -> bool {
+        match self.act {
+            Act::Create | Act::Verify(_) | Act::Deactivate(_) | Act::Delete(_) | Act::Undo(_) => true,
+            Act::None | Act::Journal | Act::WriteSecret(..) | Act::WriteId(..) | Act::SwitchSigner(_) => {
+                false
+            }
+        }
+    }
+
+    /// The key is proved, or it isn't; then everything is read again.
+    pub(crate) fn proved(&mut self, proved: bool) {
+        if let (Act::Verify(key), true) = (self.act, proved) {
+            self.verified |= bit(key);
+        }
+        self.unverifiable |= !proved;
+        self.look_again();
+        self.full = !proved;
+    }
+
+    /// Signs with the new key from here on.
+    pub(crate) fn switched(&mut self) {
+        if let Act::SwitchSigner(key) = self.act {
+            self.auth = key;
+        }
+        self.look_again();
+    }
+
+    /// The answer of a request that was done, folded in where the program does. `key` is the key that was created.
+    pub(crate) fn done(&mut self, world: &World, key: u8, scenario: &Scenario) -> bool {
+        match self.act {
+            Act::Journal => {
+                self.journaled = true;
+                self.saw_intent = self.clock;
+                let announced = (0..KEYS)
+                    .map(small)
+                    .filter(|key| !world.is(*key, FREE) && within(self.clock, world.key(*key).age, scenario));
+                self.saw_announced = announced.map(bit).fold(0, |all, one| all | one);
+            }
+            Act::Create => {
+                self.with_run(|run| run.created(id(key)));
+                self.listed |= bit(key);
+                self.listed_active |= bit(key);
+                if within(self.saw_intent, 0, scenario) {
+                    self.saw_announced |= bit(key);
+                }
+            }
+            Act::WriteSecret(target, key) => {
+                self.seen[usize::from(target)].secret = Variable {
+                    value: key,
+                    marker: key,
+                    prev: NONE,
+                    at: 0,
+                };
+                self.clock = 0;
+            }
+            Act::WriteId(target, key, prev) => {
+                self.seen[usize::from(target)].id = Variable {
+                    value: key,
+                    marker: key,
+                    prev,
+                    at: 0,
+                };
+                self.clock = 0;
+            }
+            Act::Undo(_) => {
+                self.undone = true;
+                self.look_again();
+                return false;
+            }
+            Act::None | Act::Verify(_) | Act::SwitchSigner(_) | Act::Deactivate(_) | Act::Delete(_) => {
+                self.look_again();
+                return false;
+            }
+        }
+        self.full = false;
+        self.act = Act::None;
+        true
+    }
+
+    /// Nobody can say whether it took effect. False: the run ends.
+    pub(crate) fn unclear(&mut self) -> bool {
+        if let Some(step) = step(self.act) {
+            self.with_run(|run| run.unclear(step));
+        }
+        if self.chances == 0 {
+            return false;
+        }
+        self.chances -= 1;
+        self.look_again();
+        true
+    }
+
+    /// It was refused for certain. False: the run ends.
+    pub(crate) fn refused(&mut self) -> bool {
+        if let Some(step) = step(self.act) {
+            self.with_run(|run| run.refused(step));
+        }
+        self.refused_act = self.act;
+        let ends = matches!(self.act, Act::Create | Act::Journal);
+        self.look_again();
+        !ends
+    }
+
+    /// Whether a secret this run was told to write is one it has.
+    pub(crate) fn holds(&self, key: u8) -> bool {
+        self.in_hand & bit(key) != 0
+    }
+
+    pub(crate) fn masks(&self) -> u8 {
+        self.in_hand
+            | self.verified
+            | self.listed_before
+            | self.inactive_at_start
+            | self.listed
+            | self.saw_announced
+    }
+
+    pub(crate) fn rename_masks(&mut self, map: &[u8; KEYS]) {
+        for mask in [
+            &mut self.in_hand,
+            &mut self.verified,
+            &mut self.listed_before,
+            &mut self.inactive_at_start,
+            &mut self.saw_announced,
+            &mut self.listed,
+            &mut self.listed_active,
+        ] {
+            *mask = renamed(*mask, map);
+        }
+        let old = self.saw_used;
+        self.saw_used = [NEVER; KEYS];
+        for (at, used) in old.iter().enumerate() {
+            if let Some(slot) = self.saw_used.get_mut(usize::from(map[at])) {
+                *slot = *used;
+            }
+        }
+    }
+
+    pub(crate) fn for_each_name(&mut self, each: &mut impl FnMut(&mut u8)) {
+        for name in [&mut self.auth, &mut self.signer, &mut self.created] {
+            each(name);
+        }
+        for act in [&mut self.act, &mut self.proposed, &mut self.refused_act]
+            .into_iter()
+            .chain(self.unclear.iter_mut())
+        {
+            match act {
+                Act::None | Act::Journal | Act::Create => {}
+                Act::Verify(key)
+                | Act::WriteSecret(_, key)
+                | Act::SwitchSigner(key)
+                | Act::Deactivate(key)
+                | Act::Delete(key)
+                | Act::Undo(key) => each(key),
+                Act::WriteId(_, key, prev) => {
+                    each(key);
+                    each(prev);
+                }
+            }
+        }
+        for seen in &mut self.seen {
+            for variable in [&mut seen.id, &mut seen.secret] {
+                each(&mut variable.value);
+                each(&mut variable.marker);
+                each(&mut variable.prev);
+            }
+        }
+    }
+}
+
+/// Whether two targets hold secrets of different Active keys.
+fn disagree(world: &World, targets: usize) -> bool {
+    let owner = |at: usize| world.pairs[at].secret.value;
+    targets > 1 && owner(0) != owner(1) && world.is(owner(0), ACTIVE) && world.is(owner(1), ACTIVE)
+}
+
+fn ago(ticks: u64) -> Timestamp {
+    Timestamp(NOW.0.saturating_sub_unsigned(ticks * TICK))
+}
+
+/// The id of a key. Ids of newer keys sort after those of older ones, which decides between keys of the same second.
+fn id(key: u8) -> KeyId {
+    const IDS: [&str; KEYS] = [
+        "AKIA000000000001",
+        "AKIA000000000002",
+        "AKIA000000000003",
+        "AKIA000000000004",
+        "AKIA000000000005",
+        "AKIA000000000006",
+        "AKIA000000000007",
+        "AKIA000000000008",
+    ];
+    let text = IDS.get(usize::from(key)).copied().unwrap_or("AKIA00000000000X");
+    KeyId::parse(text).unwrap_or_else(|| unreachable!())
+}
+
+fn named(key: u8) -> Option<KeyId> {
+    (usize::from(key) < KEYS).then(|| id(key))
+}
+
+fn number(key: KeyId) -> u8 {
+    (0..KEYS).map(small).find(|at| id(*at) == key).unwrap_or(NONE)
+}
+
+fn marker(variable: &Variable) -> Option<Marker> {
+    let key = named(variable.marker).or((variable.marker == JUNK).then(|| id(JUNK)))?;
+    Some(Marker {
+        key,
+        at: ago(u64::from(variable.at)),
+        prev: named(variable.prev),
+    })
+}
+
+fn act(step: &Step) -> Act {
+    let place = |target: &usize| small(*target);
+    match step {
+        Step::Journal => Act::Journal,
+        Step::Create => Act::Create,
+        Step::Verify { key } => Act::Verify(number(*key)),
+        Step::WriteSecret { target, key } => Act::WriteSecret(place(target), number(*key)),
+        Step::WriteId { target, key, prev } => {
+            Act::WriteId(place(target), number(*key), prev.map_or(NONE, number))
+        }
+        Step::SwitchSigner { key } => Act::SwitchSigner(number(*key)),
+        Step::Deactivate { key } => Act::Deactivate(number(*key)),
+        Step::Delete { key } => Act::Delete(number(*key)),
+        Step::Undo { key } => Act::Undo(number(*key)),
+    }
+}
+
+fn step(act: Act) -> Option<Step> {
+    Some(match act {
+        Act::None => return None,
+        Act::Journal => Step::Journal,
+        Act::Create => Step::Create,
+        Act::Verify(key) => Step::Verify { key: id(key) },
+        Act::WriteSecret(target, key) => Step::WriteSecret {
+            target: target.into(),
+            key: id(key),
+        },
+        Act::WriteId(target, key, prev) => Step::WriteId {
+            target: target.into(),
+            key: id(key),
+            prev: named(prev),
+        },
+        Act::SwitchSigner(key) => Step::SwitchSigner { key: id(key) },
+        Act::Deactivate(key) => Step::Deactivate { key: id(key) },
+        Act::Delete(key) => Step::Delete { key: id(key) },
+        Act::Undo(key) => Step::Undo { key: id(key) },
+    })
+}
+
+/// Jobs end before a grace does.
+const _: () = assert!(JOB >= RUN);

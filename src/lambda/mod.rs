@@ -1,0 +1,163 @@
+//! The Lambda door: an event says what to do, the report is the answer, and the log and the metrics are lines.
+
+mod event;
+mod metrics;
+
+use std::collections::BTreeMap;
+use std::fmt::{self, Debug};
+use std::future::Future;
+use std::io::Write;
+use std::time::{Duration, Instant, SystemTime};
+
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+use crate::clock::Deadline;
+use crate::failure::Failure;
+use crate::report::{Command, Report, RotationReport};
+use crate::rotation::create_budget;
+use crate::run::{RUN_DEADLINE, run};
+use crate::stop::Stop;
+use event::Asked;
+
+/// Left of the function's time for the report.
+const MARGIN: Duration = Duration::from_secs(2);
+/// Left when a request that does not end is given up: Lambda would end the process without a word.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// Less than this is too little for a rotation: slow remotes take some of it before a key is created, and with the longest
+/// time to settle three minutes must be left then.
+const ENOUGH: Duration = Duration::from_secs(240);
+/// A function in a VPC reaches nothing outside of it by itself, and its requests end in these.
+const UNREACHED: [&str; 4] = [
+    "aws_unreachable",
+    "aws_timeout",
+    "gitlab_unreachable",
+    "gitlab_timeout",
+];
+const VPC: &str = "A function that is attached to a VPC needs a NAT gateway, or endpoints, to reach IAM, STS, Secrets Manager \
+                   and GitLab.";
+
+/// Serves invocations until the execution environment ends. Clients are built anew for each, because a client goes on
+/// signing with the credentials it was built with.
+///
+/// # Errors
+///
+/// When the runtime API fails.
+pub async fn serve(environment: BTreeMap<String, String>, notes: Vec<String>) -> Result<(), Error> {
+    serve_with(|event| Box::pin(invoke(event, &environment, notes.clone()))).await
+}
+
+/// Serves invocations with this handler. A handler that panics is reported as an error of the function, and the next
+/// invocation is served.
+///
+/// # Errors
+///
+/// When the runtime API fails.
+pub async fn serve_with<H, F, E>(handler: H) -> Result<(), Error>
+where
+    H: Fn(LambdaEvent<Value>) -> F,
+    F: Future<Output = Result<Value, E>>,
+    E: Into<Diagnostic> + Debug,
+{
+    lambda_runtime::run(service_fn(handler)).await
+}
+
+async fn invoke(
+    event: LambdaEvent<Value>,
+    environment: &BTreeMap<String, String>,
+    mut notes: Vec<String>,
+) -> Result<Value, Failed> {
+    let (began, left) = (Instant::now(), left(event.context.deadline));
+    let Asked { command, only } = Asked::read(&event.payload).map_err(|refusal| {
+        tracing::error!(request = event.context.request_id, "{refusal}");
+        Failed {
+            kind: "keyturn.event".to_owned(),
+            message: refusal,
+        }
+    })?;
+    let request = event.context.request_id;
+    tracing::info!(request, command = command.word(), "invoked");
+    if command == Command::Rotate && left < ENOUGH {
+        notes.push(format!(
+            "the function's time is {} s: a key is created only while {} s are left, or more with a longer settle time; \
+             set its timeout to 300 s",
+            left.as_secs_f64().round(),
+            (create_budget(Duration::from_secs(10)) + MARGIN).as_secs()
+        ));
+    }
+    let deadline = Deadline::after(left.saturating_sub(MARGIN).min(RUN_DEADLINE));
+    let running = run(
+        command,
+        only.as_deref(),
+        environment,
+        notes,
+        deadline,
+        Stop::default(),
+    );
+    let mut report = tokio::select! {
+        (report, _) = running => report,
+        () = tokio::time::sleep(left.saturating_sub(LAST_WORD)) => {
+            let failure = Failure::incomplete("out_of_time", "the function's time was over, and a request did not end");
+            Report::new(command, RotationReport::not_opened(environment.get("AWS_IAM_USER").map(String::as_str), failure))
+        }
+    };
+    report.advise(&UNREACHED, VPC);
+    let invocation = metrics::Invocation {
+        request: &request,
+        took: began.elapsed(),
+        at: milliseconds(),
+    };
+    for line in metrics::lines(&report, &invocation) {
+        // A log that can't be written changes nothing of what was done.
+        let _ = writeln!(std::io::stdout(), "{line}");
+    }
+    let outcome = report.outcome().word();
+    if report.is_fine() {
+        tracing::info!(request, outcome, "{}", report.summary());
+        return Ok(serde_json::from_str(&report.json()).unwrap_or_default());
+    }
+    tracing::error!(request, outcome, "{}", report.summary());
+    Err(Failed {
+        kind: format!("keyturn.{outcome}"),
+        message: report.json(),
+    })
+}
+
+/// An error of the function, as its caller sees it.
+struct Failed {
+    kind: String,
+    message: String,
+}
+
+impl From<Failed> for Diagnostic {
+    fn from(failed: Failed) -> Diagnostic {
+        Diagnostic {
+            error_type: failed.kind,
+            error_message: failed.message,
+        }
+    }
+}
+
+/// The runtime logs this, after the log has said the same in more words.
+impl Debug for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.kind)
+    }
+}
+
+/// The time until the function's deadline, which Lambda gives in milliseconds since 1970.
+fn left(deadline: u64) -> Duration {
+    Duration::from_millis(deadline.saturating_sub(milliseconds()))
+}
+
+/// Milliseconds since 1970, by this machine's clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the deadline and the metrics are in the time of this machine's own clock; no key's age is"
+)]
+fn milliseconds() -> u64 {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
