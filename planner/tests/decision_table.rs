@@ -17,7 +17,6 @@
 mod common;
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use common::*;
 use planner::*;
@@ -205,25 +204,7 @@ fn table() -> String {
 
 #[test]
 fn the_decision_for_every_shape_of_a_target_is_as_committed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/decision_table.txt");
-    let table = table();
-    if std::env::var_os("KEYTURN_BLESS").is_some() {
-        std::fs::write(&path, &table).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    let mut diff = String::new();
-    let removed = committed
-        .lines()
-        .filter(|line| !table.lines().any(|other| other == *line));
-    removed.for_each(|line| diff.push_str(&format!("- {line}\n")));
-    let added = table
-        .lines()
-        .filter(|line| !committed.lines().any(|other| other == *line));
-    added.for_each(|line| diff.push_str(&format!("+ {line}\n")));
-    assert!(
-        committed == table,
-        "the decisions changed; KEYTURN_BLESS=1 accepts this:\n{diff}"
-    );
+    as_committed("tests/decision_table.txt", &table());
 }
 
 #[test]

@@ -8,10 +8,10 @@
     reason = "a test that means one case of many"
 )]
 
+mod common;
 mod model;
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use model::process::{Act, Phase, Process, Settled};
 use model::scenario::{Scenario, Signer};
@@ -296,15 +296,5 @@ fn document() -> String {
 
 #[test]
 fn the_failure_model_is_as_committed() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/failure-model.md");
-    let text = document();
-    if std::env::var_os("KEYTURN_BLESS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, &text).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "docs/failure-model.md is not what the planner does; KEYTURN_BLESS=1 accepts this"
-    );
+    common::as_committed("../docs/failure-model.md", &document());
 }

@@ -18,10 +18,10 @@
     reason = "a test that means one case of many"
 )]
 
+mod common;
 mod model;
 
 use std::fmt::Write as _;
-use std::path::Path;
 
 use model::scenario::{Scenario, Signer, Start};
 use model::search::Search;
@@ -567,7 +567,6 @@ impl IntoDone for Verdict {
 
 #[test]
 fn every_wrong_planner_is_caught_and_in_the_fewest_steps_known() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/teeth.txt");
     let mut text = String::new();
     let mut missed = Vec::new();
     for Tooth {
@@ -603,14 +602,7 @@ fn every_wrong_planner_is_caught_and_in_the_fewest_steps_known() {
         }
     }
     assert!(missed.is_empty(), "not caught: {missed:?}");
-    if std::env::var_os("KEYTURN_BLESS").is_some() {
-        std::fs::write(&path, &text).unwrap();
-    }
-    let committed = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        committed == text,
-        "the shortest ways changed; KEYTURN_BLESS=1 accepts this"
-    );
+    common::as_committed("tests/teeth.txt", &text);
 }
 
 #[test]

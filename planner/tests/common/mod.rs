@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use planner::*;
@@ -234,4 +235,27 @@ pub(crate) fn words(verdict: &Verdict) -> String {
 pub(crate) fn run(facts: &Facts, policy: &Policy) -> Vec<String> {
     let (steps, end) = dry_run(facts, policy);
     steps.iter().map(step).chain([words(&end)]).collect()
+}
+
+/// Holds a text to the one that is committed under this name in `planner/`. `KEYTURN_BLESS=1` writes it anew, so that
+/// a change is read as a diff.
+pub(crate) fn as_committed(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("KEYTURN_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    let only_in = |these: &str, those: &str, sign: &str| -> String {
+        these
+            .lines()
+            .filter(|line| !those.lines().any(|other| other == *line))
+            .map(|line| format!("{sign} {line}\n"))
+            .collect()
+    };
+    assert!(
+        committed == text,
+        "{file} is not what the planner does; KEYTURN_BLESS=1 accepts this:\n{}{}",
+        only_in(&committed, text, "-"),
+        only_in(text, &committed, "+"),
+    );
 }

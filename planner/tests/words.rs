@@ -1,0 +1,206 @@
+//! What a person or a script reads of a decision: each step and each ending with its word, its sentence and its advice,
+//! as a committed text. Scripts rely on the words; a change of any shows as a diff of `words.txt`.
+//! `KEYTURN_BLESS=1 cargo test -p keyturn-planner` writes it anew.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use common::*;
+use planner::*;
+
+fn steps() -> Vec<Step> {
+    let (key, target, prev) = (id("NEW"), 0, Some(id("OLD")));
+    let all = vec![
+        Step::Journal,
+        Step::Create,
+        Step::Verify { key },
+        Step::WriteSecret { target, key },
+        Step::WriteId { target, key, prev },
+        Step::SwitchSigner { key },
+        Step::Deactivate { key },
+        Step::Delete { key },
+        Step::Undo { key },
+    ];
+    // A new one is a compile error here, so that it gets a line.
+    let number = |step: &Step| match step {
+        Step::Journal => 0,
+        Step::Create => 1,
+        Step::Verify { .. } => 2,
+        Step::WriteSecret { .. } => 3,
+        Step::WriteId { .. } => 4,
+        Step::SwitchSigner { .. } => 5,
+        Step::Deactivate { .. } => 6,
+        Step::Delete { .. } => 7,
+        Step::Undo { .. } => 8,
+    };
+    assert!(all.iter().map(number).eq(0..9));
+    all
+}
+
+fn waits() -> Vec<Wait> {
+    let (key, until) = (id("OLD"), NOW);
+    let all = vec![
+        Wait::Grace { key, until },
+        Wait::InUse { key, until },
+        Wait::UseOfNewKey { key },
+        Wait::Deletion { key, until },
+        Wait::Quiet { until },
+        Wait::Orphan { key, until },
+        Wait::Unconfirmed { until },
+    ];
+    let number = |wait: &Wait| match wait {
+        Wait::Grace { .. } => 0,
+        Wait::InUse { .. } => 1,
+        Wait::UseOfNewKey { .. } => 2,
+        Wait::Deletion { .. } => 3,
+        Wait::Quiet { .. } => 4,
+        Wait::Orphan { .. } => 5,
+        Wait::Unconfirmed { .. } => 6,
+    };
+    assert!(all.iter().map(number).eq(0..7));
+    all
+}
+
+fn blocks() -> Vec<Block> {
+    let (key, target) = (id("NEW"), 0);
+    let all = vec![
+        Block::Hold { target },
+        Block::IncompleteRead { target },
+        Block::OwnerUnknown { target },
+        Block::KeyDisabled { target, key },
+        Block::SlotOccupied { key },
+        Block::Split { key },
+        Block::Dead { target },
+        Block::MissingVariable { target },
+        Block::AllHidden,
+        Block::ClocksDisagree,
+        Block::LastUseUnknown { key },
+        Block::Refused,
+    ];
+    let number = |block: &Block| match block {
+        Block::Hold { .. } => 0,
+        Block::IncompleteRead { .. } => 1,
+        Block::OwnerUnknown { .. } => 2,
+        Block::KeyDisabled { .. } => 3,
+        Block::SlotOccupied { .. } => 4,
+        Block::Split { .. } => 5,
+        Block::Dead { .. } => 6,
+        Block::MissingVariable { .. } => 7,
+        Block::AllHidden => 8,
+        Block::ClocksDisagree => 9,
+        Block::LastUseUnknown { .. } => 10,
+        Block::Refused => 11,
+    };
+    assert!(all.iter().map(number).eq(0..12));
+    all
+}
+
+fn incompletes() -> Vec<Incomplete> {
+    let all = vec![
+        Incomplete::Interrupted,
+        Incomplete::OutOfTime,
+        Incomplete::UnclearWrite,
+        Incomplete::UnclearCreate,
+        Incomplete::Unverified,
+        Incomplete::Yielded,
+    ];
+    let number = |why: &Incomplete| match why {
+        Incomplete::Interrupted => 0,
+        Incomplete::OutOfTime => 1,
+        Incomplete::UnclearWrite => 2,
+        Incomplete::UnclearCreate => 3,
+        Incomplete::Unverified => 4,
+        Incomplete::Yielded => 5,
+    };
+    assert!(all.iter().map(number).eq(0..6));
+    all
+}
+
+/// Settings that contradict each other, one for each reason.
+fn refusals() -> Vec<PolicyError> {
+    let refused = |settings: Settings| Policy::new(settings, Bounds::DEFAULT, true).unwrap_err();
+    vec![
+        refused(Settings {
+            grace: secs(HOUR),
+            ..Settings::default()
+        }),
+        refused(Settings {
+            rotate_after: secs(8 * DAY),
+            ..Settings::default()
+        }),
+        refused(Settings {
+            rotate_after: secs(30 * DAY),
+            max_age: Some(secs(38 * DAY)),
+            ..Settings::default()
+        }),
+        Policy::new(
+            Settings::default(),
+            Bounds {
+                orphan: secs(20 * MINUTE),
+                ..Bounds::DEFAULT
+            },
+            true,
+        )
+        .unwrap_err(),
+    ]
+}
+
+fn endings() -> Vec<(&'static str, &'static str, String, &'static str)> {
+    let waits = waits()
+        .into_iter()
+        .map(|wait| ("wait", wait.word(), wait.to_string(), wait.advice()));
+    let blocks = blocks()
+        .into_iter()
+        .map(|block| ("blocked", block.word(), block.to_string(), block.advice()));
+    let incompletes = incompletes()
+        .into_iter()
+        .map(|why| ("incomplete", why.word(), why.to_string(), why.advice()));
+    waits.chain(blocks).chain(incompletes).collect()
+}
+
+#[test]
+fn every_word_that_people_and_scripts_rely_on_is_as_committed() {
+    let mut text = String::new();
+    for step in steps() {
+        let about = match (step.key(), step.target()) {
+            (None, None) => String::new(),
+            (Some(key), None) => format!(" {}", name(key)),
+            (Some(key), Some(target)) => format!(" {} at {target}", name(key)),
+            (None, Some(target)) => format!(" at {target}"),
+        };
+        let _ = writeln!(text, "step {}{about}: {step}", step.word());
+    }
+    for (kind, word, sentence, advice) in endings() {
+        let _ = writeln!(text, "\n{kind} {word}: {sentence}\n  {advice}");
+    }
+    text.push('\n');
+    for refusal in refusals() {
+        let _ = writeln!(text, "refused: {refusal}");
+    }
+    as_committed("tests/words.txt", &text);
+}
+
+#[test]
+fn no_two_endings_share_a_word() {
+    let words: Vec<&str> = endings().iter().map(|(_, word, ..)| *word).collect();
+    assert_eq!(words.iter().collect::<BTreeSet<_>>().len(), words.len(), "{words:?}");
+}
+
+#[test]
+fn durations_are_written_in_the_units_that_settings_take() {
+    for (seconds, shown) in [
+        (0, "0s"),
+        (59, "59s"),
+        (60, "1m"),
+        (HOUR - 1, "59m 59s"),
+        (HOUR, "1h"),
+        (DAY - 1, "23h 59m 59s"),
+        (DAY, "1d"),
+        (DAY + HOUR + MINUTE + 1, "1d 1h 1m 1s"),
+        (400 * DAY, "400d"),
+    ] {
+        assert_eq!(policy::human(secs(seconds)), shown);
+    }
+}
