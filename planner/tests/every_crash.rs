@@ -100,14 +100,15 @@ fn two_targets_whatever_fails() {
         ROLE,
         [READABLE, HIDDEN],
     ));
-    let back = USUAL | seen::ROLLED_BACK;
-    prove(Scenario {
-        expect: back,
-        ..two("two targets, role, hidden and readable", ROLE, [HIDDEN, READABLE])
-    });
+    // The one that can be read is written first, so that none of these ever has to go back.
+    prove(two(
+        "two targets, role, hidden and readable",
+        ROLE,
+        [HIDDEN, READABLE],
+    ));
     prove(two("two targets, self, hidden", OWN, [HIDDEN, HIDDEN]));
     prove(Scenario {
-        expect: back,
+        expect: USUAL | seen::ROLLED_BACK,
         ..two(
             "two targets, self, the own one last, hidden",
             Signer::Own(1),

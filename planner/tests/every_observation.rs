@@ -31,12 +31,16 @@ impl fmt::Display for Breach {
             full,
             keys,
             targets,
+            elsewhere,
             journal,
             run,
         } = &self.facts;
         writeln!(f, "{}; yet: {}", self.law, common::words(&self.verdict))?;
         writeln!(f, "  {:?}", self.verdict)?;
-        writeln!(f, "  {clocks:?}, full: {full}, {journal:?}")?;
+        writeln!(
+            f,
+            "  {clocks:?}, full: {full}, {journal:?}, elsewhere: {elsewhere:?}"
+        )?;
         for key in keys {
             writeln!(f, "  {key:?}")?;
         }

@@ -72,6 +72,7 @@ fn blocks() -> Vec<Block> {
         Block::KeyDisabled { target, key },
         Block::SlotOccupied { key },
         Block::Split { key },
+        Block::HeldElsewhere { key },
         Block::Dead { target },
         Block::MissingVariable { target },
         Block::AllHidden,
@@ -86,14 +87,15 @@ fn blocks() -> Vec<Block> {
         Block::KeyDisabled { .. } => 3,
         Block::SlotOccupied { .. } => 4,
         Block::Split { .. } => 5,
-        Block::Dead { .. } => 6,
-        Block::MissingVariable { .. } => 7,
-        Block::AllHidden => 8,
-        Block::ClocksDisagree => 9,
-        Block::LastUseUnknown { .. } => 10,
-        Block::Refused => 11,
+        Block::HeldElsewhere { .. } => 6,
+        Block::Dead { .. } => 7,
+        Block::MissingVariable { .. } => 8,
+        Block::AllHidden => 9,
+        Block::ClocksDisagree => 10,
+        Block::LastUseUnknown { .. } => 11,
+        Block::Refused => 12,
     };
-    assert!(all.iter().map(number).eq(0..12));
+    assert!(all.iter().map(number).eq(0..13));
     all
 }
 

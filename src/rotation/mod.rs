@@ -203,6 +203,13 @@ impl Rotation {
                 Some(failure) => Ending::from(failure),
                 None => Ending::blocked(block),
             },
+            Verdict::Blocked(planner::Block::HeldElsewhere { key }) => {
+                let places = self.elsewhere().filter(|(held, _)| *held == key);
+                let named: Vec<String> = places.map(|(_, place)| place).collect();
+                let mut ending = Ending::blocked(planner::Block::HeldElsewhere { key });
+                ending.message = format!("{} ({})", ending.message, named.join(", "));
+                ending
+            }
             Verdict::Blocked(block) => Ending::blocked(block),
             Verdict::Incomplete(
                 why @ (Incomplete::UnclearCreate | Incomplete::Unverified | Incomplete::UnclearWrite),

@@ -11,6 +11,7 @@ use crate::aws::{Answer, CallerKind};
 use crate::failure::Failure;
 use crate::gitlab::{Variable, find, marker, other_scopes};
 use crate::secret::{KeyPair, Secret};
+use crate::settings::Settings;
 
 impl Rotation {
     /// Reads every variable and every key.
@@ -63,13 +64,36 @@ impl Rotation {
         for at in 0..self.seen.len() {
             targets.push(self.target(at, &keys).await?);
         }
+        let elsewhere = self.elsewhere().filter_map(|(key, _)| {
+            let listed = keys.iter().any(|listed| listed.id == key);
+            listed.then_some(key)
+        });
         Ok(Facts {
             clocks: self.clocks()?,
             full,
+            elsewhere: elsewhere.collect(),
             keys,
             targets,
             journal: self.journal()?,
             run: self.run.clone(),
+        })
+    }
+
+    /// Access key ids in variables of the containers that are no targets, with where each stands.
+    pub(super) fn elsewhere(&self) -> impl Iterator<Item = (KeyId, String)> {
+        let Settings {
+            id_variable, scope, ..
+        } = &self.settings;
+        let all = self.settings.containers.iter().zip(&self.seen);
+        all.flat_map(|(container, seen)| {
+            let variables = seen.iter().flatten();
+            variables.map(move |variable| (container, variable))
+        })
+        .filter(move |(_, variable)| variable.key != *id_variable || variable.environment_scope != *scope)
+        .filter_map(|(container, variable)| {
+            let key = KeyId::parse(variable.value.as_ref()?.expose().trim())?;
+            let place = format!("{container}/{}@{}", variable.key, variable.environment_scope);
+            Some((key, place))
         })
     }
 

@@ -149,6 +149,7 @@ pub(crate) fn look(keys: &[Key], pairs: &[Pair]) -> Facts {
         full: true,
         keys: keys.to_vec(),
         targets: pairs.iter().cloned().map(Target::Seen).collect(),
+        elsewhere: Vec::new(),
         journal: Journal::Read(None),
         run,
     }
@@ -216,6 +217,7 @@ pub(crate) fn words(verdict: &Verdict) -> String {
                 Block::KeyDisabled { key, .. }
                 | Block::SlotOccupied { key }
                 | Block::Split { key }
+                | Block::HeldElsewhere { key }
                 | Block::LastUseUnknown { key } => Some(*key),
                 Block::Hold { .. }
                 | Block::IncompleteRead { .. }

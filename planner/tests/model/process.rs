@@ -373,6 +373,7 @@ impl Process {
             full: self.full,
             keys,
             targets,
+            elsewhere: Vec::new(),
             journal,
             run: self.remembered(),
         }

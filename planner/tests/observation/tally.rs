@@ -3,7 +3,7 @@
 use planner::*;
 
 const STEPS: usize = 9;
-const KINDS: [&str; 44] = [
+const KINDS: [&str; 45] = [
     "do journal",
     "do create",
     "do verify",
@@ -36,6 +36,7 @@ const KINDS: [&str; 44] = [
     "blocked key_disabled",
     "blocked slot_occupied",
     "blocked split",
+    "blocked held_elsewhere",
     "blocked dead_pair",
     "blocked missing_variable",
     "blocked all_hidden",
@@ -110,20 +111,21 @@ fn kind(verdict: &Verdict) -> usize {
             Block::KeyDisabled { .. } => 29,
             Block::SlotOccupied { .. } => 30,
             Block::Split { .. } => 31,
-            Block::Dead { .. } => 32,
-            Block::MissingVariable { .. } => 33,
-            Block::AllHidden => 34,
-            Block::ClocksDisagree => 35,
-            Block::LastUseUnknown { .. } => 36,
-            Block::Refused => 37,
+            Block::HeldElsewhere { .. } => 32,
+            Block::Dead { .. } => 33,
+            Block::MissingVariable { .. } => 34,
+            Block::AllHidden => 35,
+            Block::ClocksDisagree => 36,
+            Block::LastUseUnknown { .. } => 37,
+            Block::Refused => 38,
         },
         Verdict::Incomplete(why) => match why {
-            Incomplete::Interrupted => 38,
-            Incomplete::OutOfTime => 39,
-            Incomplete::UnclearWrite => 40,
-            Incomplete::UnclearCreate => 41,
-            Incomplete::Unverified => 42,
-            Incomplete::Yielded => 43,
+            Incomplete::Interrupted => 39,
+            Incomplete::OutOfTime => 40,
+            Incomplete::UnclearWrite => 41,
+            Incomplete::UnclearCreate => 42,
+            Incomplete::Unverified => 43,
+            Incomplete::Yielded => 44,
         },
     }
 }

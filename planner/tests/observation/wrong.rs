@@ -15,7 +15,7 @@ use crate::common::{DAY, HOUR, id, secs};
 pub(crate) type Planner = fn(&Facts, &Policy) -> Verdict;
 
 /// What each forgets, believes or does, the planner, and the law that it breaks.
-pub(crate) const PLANNERS: [(&str, Planner, &str); 38] = [
+pub(crate) const PLANNERS: [(&str, Planner, &str); 44] = [
     // What it does not see.
     (
         "ignores a hold",
@@ -60,6 +60,50 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 38] = [
         "believes that clocks agree",
         |f, p| shown(f, p, |f, _| f.clocks.gitlab = f.clocks.aws),
         "no key is removed while clocks disagree",
+    ),
+    (
+        "creates with a clock that is wrong",
+        |f, p| shown(f, p, |f, _| f.clocks.gitlab = f.clocks.aws),
+        "no key is replaced while a clock is wrong",
+    ),
+    (
+        "does not look beside the targets when it retires",
+        |f, p| shown(f, p, |f, _| f.elsewhere.clear()),
+        "no key is removed that another variable holds",
+    ),
+    (
+        "does not look beside the targets when it creates",
+        |f, p| shown(f, p, |f, _| f.elsewhere.clear()),
+        "no key is replaced that another variable holds too",
+    ),
+    (
+        "creates what it could never retire",
+        |f, p| shown(f, p, |f, _| each_use(f, LastUsed::Unknown)),
+        "no key is replaced that could never be retired",
+    ),
+    (
+        "takes a marker of the future for an old one",
+        |f, p| {
+            shown(f, p, |f, _| {
+                let now = f.clocks.gitlab;
+                each_marker(f, |marker| {
+                    if marker.at > now {
+                        marker.at.0 -= 100 * DAY as i64
+                    }
+                })
+            })
+        },
+        "no key is removed while a marker is of the future",
+    ),
+    (
+        "counts the days of an Inactive key from the last write",
+        |f, p| {
+            shown(f, p, |f, _| {
+                let inactive = f.keys.iter_mut().filter(|key| key.status == Status::Inactive);
+                inactive.for_each(|key| key.last_used = LastUsed::Never)
+            })
+        },
+        "a key is Inactive for as long as was set, so it was not used meanwhile",
     ),
     (
         "takes unknown use for none",
