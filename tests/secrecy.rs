@@ -188,7 +188,7 @@ async fn a_torn_pair() {
         body: r#"{"message":"404 Not Found"}"#.to_owned(),
     };
     let fault = put("AWS_ACCESS_KEY_ID", Effect::answer(refusal));
-    watched.lab.gitlab.fault(fault.times(9));
+    watched.lab.gitlab.fault(fault.times(2));
     watched.run("rotate", "text", &settings).await;
     assert!(!watched.lab.aws.works(&watched.lab.pair()).await, "not torn");
     for format in ["text", "json"] {

@@ -322,33 +322,31 @@ pub(super) fn conclude(
     match outcome {
         Outcome::Refused(cause) => Written::Refused(cause.without(value).failed(doing)),
         Outcome::Unclear(cause) => Written::Unclear(cause.without(value).unclear(doing)),
-        Outcome::Answered(answer) => match compare(&answer, differs) {
-            Ok(variable) => Written::Done(variable),
-            Err(cause) if cause.class == Class::Blocked => {
-                let class = cause.class;
-                Written::Unclear(Failure {
-                    class,
-                    ..cause.without(value).unclear(doing)
-                })
+        Outcome::Answered(answer) => {
+            let Ok(wire) = serde_json::from_slice::<Wire>(&answer.body) else {
+                return Written::Unclear(answer.unexpected().without(value).unclear(doing));
+            };
+            let variable = Variable::from(wire);
+            match differs(&variable) {
+                None => Written::Done(variable),
+                Some(Difference::Here(text)) => {
+                    let cause = Cause::incomplete("gitlab_answer_differs", text);
+                    Written::Unclear(cause.without(value).unclear(doing))
+                }
+                // Running again would not bring the other one back.
+                Some(Difference::Elsewhere(text)) => {
+                    let cause = Cause::blocked(
+                        "wrong_variable_answered",
+                        text,
+                        "Compare the variable that GitLab names with what it should hold, and write it anew.",
+                    );
+                    Written::Unclear(Failure {
+                        class: Class::Blocked,
+                        ..cause.without(value).unclear(doing)
+                    })
+                }
             }
-            Err(cause) => Written::Unclear(cause.without(value).unclear(doing)),
-        },
-    }
-}
-
-fn compare(answer: &Answer, differs: impl Fn(&Variable) -> Option<Difference>) -> Result<Variable, Cause> {
-    let variable = match serde_json::from_slice::<Wire>(&answer.body) {
-        Ok(wire) => Variable::from(wire),
-        Err(_) => return Err(answer.unexpected()),
-    };
-    match differs(&variable) {
-        Some(Difference::Here(text)) => Err(Cause::incomplete("gitlab_answer_differs", text)),
-        Some(Difference::Elsewhere(text)) => Err(Cause::blocked(
-            "wrong_variable_answered",
-            text,
-            "Compare the variable that GitLab names with what it should hold, and write it anew.",
-        )),
-        None => Ok(variable),
+        }
     }
 }
 
