@@ -1,0 +1,68 @@
+//! Whose a key is that no target mentions: the orphan of a crash, which is deleted, or somebody else's, which never is.
+
+mod common;
+
+use common::*;
+use planner::*;
+
+fn decide(facts: &Facts) -> String {
+    words(&next(facts, &rotate(Settings::default())))
+}
+
+/// LOST was announced and never used, and no target mentions it.
+fn lost(lost: Key, pairs: &[Pair]) -> Facts {
+    let mut facts = look(&[lost], pairs);
+    facts.journal = intent(2 * DAY);
+    facts
+}
+
+#[test]
+fn a_deactivated_key_that_may_own_a_dead_secret_is_not_deleted_as_an_orphan() {
+    // STS can't be asked about an Inactive key, so the secret that nobody accepts may be its own.
+    let dead = unmarked(IdValue::NotAKey, SecretValue::Readable(Proof::OfNone));
+    let disabled = inactive(key("LOST", 2 * DAY));
+    assert_eq!(
+        decide(&lost(disabled, std::slice::from_ref(&dead))),
+        "look, then journal"
+    );
+    // An Active one would have been accepted, and where there is no secret there is nothing to own.
+    assert_eq!(
+        decide(&lost(key("LOST", 2 * DAY), &[dead])),
+        "look, then delete LOST"
+    );
+    assert_eq!(decide(&lost(disabled, &[absent()])), "look, then delete LOST");
+}
+
+#[test]
+fn a_key_that_sts_served_after_its_run_is_in_somebodys_hands() {
+    let at = |after_creation: u64| {
+        let used = LastUsed::At(ago(2 * DAY - after_creation), Service::Sts);
+        let orphan = Key {
+            last_used: used,
+            ..key("NEW", 2 * DAY)
+        };
+        let mut facts = look(&[key("OLD", 90 * DAY), orphan], &[holding("OLD", None, 30 * DAY)]);
+        facts.journal = intent(2 * DAY);
+        decide(&facts)
+    };
+    // Its run proves it within D, and the record of that may bear a date Z later.
+    assert_eq!(at(15 * MINUTE), "look, then delete NEW");
+    assert_eq!(at(15 * MINUTE + 1), "blocked slot_occupied NEW");
+}
+
+#[test]
+fn an_orphan_is_not_deleted_beside_a_target_of_which_somebody_left_one_half() {
+    // Nobody knows when the other half went, so a job may hold anything.
+    let halves = [
+        unmarked(IdValue::Key(id("OLD")), SecretValue::Missing),
+        unmarked(IdValue::Missing, SecretValue::Hidden),
+    ];
+    for half in halves {
+        let mut facts = look(
+            &[key("OLD", 90 * DAY), key("LOST", 2 * DAY)],
+            &[hiding("OLD", None, 30 * DAY), half],
+        );
+        facts.journal = intent(2 * DAY);
+        assert_eq!(decide(&facts), "blocked slot_occupied LOST");
+    }
+}
