@@ -93,7 +93,7 @@ fn run(
     for _ in 0..200 {
         match process.phase {
             Phase::Read(target) => process.read(&world, scenario, target, false),
-            Phase::List => {
+            Phase::List | Phase::Decide => {
                 process.list(&world, 0);
                 if let Settled::Ended(end) = settle(&mut process, &world) {
                     return (world, asked, Some(end), true);

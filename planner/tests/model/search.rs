@@ -191,6 +191,12 @@ impl<'a> Search<'a> {
                 }
                 vec![bare, marked]
             }
+            Start::TornByHand => {
+                let mut torn = nothing;
+                (torn.keys[0], torn.keys[1]) = (old, old);
+                (torn.pairs[0].id, torn.pairs[0].secret) = (Variable::bare(0), Variable::bare(1));
+                vec![torn]
+            }
             Start::Anything => self.anything(&nothing, &old),
         };
         for world in &mut worlds {
@@ -481,7 +487,12 @@ impl<'a> Search<'a> {
                     if unread {
                         self.pay(&mut next);
                     }
-                    self.push(out, Event::Read { target, unread }, run, next, None, 0);
+                    let broken = if process.phase == Phase::Decide {
+                        self.settle(&mut next, slot, process, false)
+                    } else {
+                        None
+                    };
+                    self.push(out, Event::Read { target, unread }, run, next, broken, 0);
                 }
             }
             Phase::List => {
@@ -504,7 +515,12 @@ impl<'a> Search<'a> {
                         }
                         let mut process = process;
                         process.list(world, lagging);
-                        let broken = self.settle(&mut next, slot, process, sts_fails);
+                        let broken = if process.phase == Phase::List {
+                            self.settle(&mut next, slot, process, sts_fails)
+                        } else {
+                            next.runs[slot] = Some(process);
+                            None
+                        };
                         self.push(out, Event::List { lagging, sts_fails }, run, next, broken, 0);
                     }
                     if lagging == 0 {
@@ -513,6 +529,8 @@ impl<'a> Search<'a> {
                     lagging = (lagging - 1) & may_lag;
                 }
             }
+            // Reading it last decides at once.
+            Phase::Decide => {}
             Phase::Send => return self.send(world, slot, process, out),
         }
         0
@@ -918,8 +936,11 @@ impl<'a> Search<'a> {
         for _ in 0..200 {
             match process.phase {
                 Phase::Read(target) => process.read(&world, scenario, target, false),
-                Phase::List => {
-                    process.list(&world, 0);
+                Phase::List if scenario.list_first => process.list(&world, 0),
+                Phase::List | Phase::Decide => {
+                    if !scenario.list_first {
+                        process.list(&world, 0);
+                    }
                     let truth = world;
                     if let Settled::Ended(end) =
                         process.settle(&truth, scenario, &self.policy, self.planner, false)

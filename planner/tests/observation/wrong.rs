@@ -15,7 +15,7 @@ use crate::common::{DAY, HOUR, id, secs};
 pub(crate) type Planner = fn(&Facts, &Policy) -> Verdict;
 
 /// What each forgets, believes or does, the planner, and the law that it breaks.
-pub(crate) const PLANNERS: [(&str, Planner, &str); 40] = [
+pub(crate) const PLANNERS: [(&str, Planner, &str); 41] = [
     // What it does not see.
     (
         "ignores a hold",
@@ -49,6 +49,11 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 40] = [
                 f.keys.iter_mut().for_each(|key| key.status = Status::Active)
             })
         },
+        "a held Inactive key is not replaced",
+    ),
+    (
+        "replaces a key that somebody deactivated (CE-29)",
+        |f, p| shown(f, p, |f, _| f.keys.retain(|key| key.status == Status::Active)),
         "a held Inactive key is not replaced",
     ),
     (
