@@ -73,6 +73,8 @@ pub(crate) struct Scenario {
     pub(crate) foreign: u8,
     /// Pairs that other people replace by hand.
     pub(crate) edits: u8,
+    /// They may replace one half and leave the other.
+    pub(crate) half_edits: bool,
     /// Writes carry markers; without, for wrong planners.
     pub(crate) markers: bool,
     /// A look lists the keys before it reads the targets; for a wrong planner whose harm comes first.
@@ -114,6 +116,7 @@ impl Scenario {
             uses: false,
             foreign: 0,
             edits: 0,
+            half_edits: false,
             markers: true,
             list_first: false,
             quota_race: false,
