@@ -309,6 +309,17 @@ fn two_overlapping_runs() {
     });
 }
 
+#[test]
+fn two_overlapping_runs_of_two_targets() {
+    prove(Scenario {
+        runs: 2,
+        faults: Some(0),
+        lag: false,
+        expect: USUAL & !seen::UNDONE,
+        ..two("two runs, two targets, role", ROLE, [READABLE, HIDDEN])
+    });
+}
+
 // Large configurations: `-- --ignored`.
 
 #[test]
@@ -383,17 +394,6 @@ fn two_overlapping_runs_with_a_fault() {
         lag: false,
         in_flight: 1,
         ..one("two runs, a fault, self", OWN, HIDDEN)
-    });
-}
-
-#[test]
-#[ignore = "minutes"]
-fn two_overlapping_runs_of_two_targets() {
-    prove(Scenario {
-        runs: 2,
-        faults: Some(0),
-        lag: false,
-        ..two("two runs, two targets, role", ROLE, [READABLE, HIDDEN])
     });
 }
 
