@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::*;
 use planner::*;
 
@@ -65,4 +67,61 @@ fn an_orphan_is_not_deleted_beside_a_target_of_which_somebody_left_one_half() {
         facts.journal = intent(2 * DAY);
         assert_eq!(decide(&facts), "blocked slot_occupied LOST");
     }
+}
+
+#[test]
+fn an_orphan_is_not_deleted_while_the_list_may_lag_behind_one_half_of_a_target() {
+    // GONE may be the key of a run that the list does not show yet, and LOST the one that run replaced.
+    let at_once = rotate(Settings {
+        grace: Duration::ZERO,
+        delete_after: Duration::ZERO,
+        ..Settings::default()
+    });
+    let halves = |age| {
+        let mut nothing = unmarked(IdValue::Key(id("GONE")), SecretValue::Missing);
+        nothing.id.marker = marker("GONE", age);
+        [marked(hidden("OLD"), "OLD", "GONE", None, age), nothing]
+    };
+    let decide = |pair: Pair| {
+        let mut facts = look(&[key("OLD", 90 * DAY), key("LOST", 2 * HOUR)], &[pair]);
+        facts.journal = intent(2 * HOUR);
+        words(&next(&facts, &at_once))
+    };
+    for pair in halves(5 * MINUTE - 1) {
+        assert_eq!(decide(pair), "wait unconfirmed");
+    }
+    for pair in halves(5 * MINUTE) {
+        assert_eq!(decide(pair), "look, then delete LOST");
+    }
+}
+
+#[test]
+fn an_orphan_is_deleted_only_where_clocks_can_be_compared() {
+    let apart = |seconds| {
+        let mut facts = look(
+            &[key("OLD", 90 * DAY), key("NEW", 2 * DAY)],
+            &[holding("OLD", None, 30 * DAY)],
+        );
+        facts.journal = intent(2 * DAY);
+        facts.clocks.aws = NOW.after(secs(seconds));
+        decide(&facts)
+    };
+    assert_eq!(apart(5 * MINUTE), "look, then delete NEW");
+    assert_eq!(apart(5 * MINUTE + 1), "blocked clocks_disagree");
+}
+
+#[test]
+fn an_orphan_goes_at_the_very_end_of_its_waits() {
+    let at = |age: u64, written: u64| {
+        let mut facts = look(
+            &[key("OLD", 90 * DAY), key("NEW", age)],
+            &[holding("OLD", None, written)],
+        );
+        facts.journal = intent(age);
+        decide(&facts)
+    };
+    assert_eq!(at(2 * DAY, DAY - 1), "wait orphan_age NEW");
+    assert_eq!(at(2 * DAY, DAY), "look, then delete NEW");
+    assert_eq!(at(HOUR - 1, 2 * DAY), "wait orphan_age NEW");
+    assert_eq!(at(HOUR, 2 * DAY), "look, then delete NEW");
 }
