@@ -422,6 +422,7 @@ fn one_target_any_number_of_faults() {
     ] {
         prove(Scenario {
             faults: None,
+            in_flight: 1,
             expect: LATE,
             ..one(name, signer, hidden)
         });

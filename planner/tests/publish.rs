@@ -90,3 +90,48 @@ fn a_key_is_not_created_for_a_pair_that_lacks_a_variable_which_may_not_be_create
         assert_eq!(without_creating(&look(&[], &[unmarked(id, secret)])), wanted);
     }
 }
+
+#[test]
+fn a_key_is_created_beside_a_strangers_once_it_can_be_no_runs() {
+    let at = |age| decide(&look(&[key("HERS", age)], &[absent()]));
+    assert_eq!(at(HOUR - 1), "wait orphan_age HERS");
+    assert_eq!(at(HOUR), "look, then journal");
+}
+
+#[test]
+fn a_run_that_may_not_create_does_not_name_a_time_that_has_come() {
+    let policy = retire(Settings {
+        rotate_after: secs(30 * DAY),
+        ..Settings::default()
+    });
+    let at = |age| {
+        let facts = look(&[key("OLD", age)], &[holding("OLD", None, 20 * DAY)]);
+        next(&facts, &policy)
+    };
+    let until = Some(NOW.after(secs(1)));
+    assert_eq!(at(30 * DAY - 1), Verdict::Converged { until });
+    assert_eq!(at(30 * DAY), Verdict::Converged { until: None });
+}
+
+#[test]
+fn a_newer_key_that_another_run_published_is_not_replaced_by_this_runs_own() {
+    let keys = [key("OLD", 90 * DAY), key("NEW", 20), key("THIRD", 15)];
+    for pair in [hiding("THIRD", Some("OLD"), 5), holding("THIRD", Some("OLD"), 5)] {
+        let mut facts = look(&keys, &[pair]);
+        facts.run.create_sent = true;
+        facts.run.listed_before = vec![id("OLD")];
+        facts.run.created(id("NEW"));
+        facts.run.verified.push(id("NEW"));
+        assert_eq!(decide(&facts), "wait grace OLD");
+    }
+}
+
+#[test]
+fn an_id_that_was_written_over_by_hand_keeps_the_memory_of_the_key_before() {
+    let by_hand = unmarked(IdValue::NotAKey, SecretValue::Readable(Proof::Of(id("NEW"))));
+    let facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", DAY)],
+        &[marked(by_hand, "NEW", "NEW", Some("OLD"), DAY)],
+    );
+    assert_eq!(decide(&facts), "write_id 0 NEW (prev OLD)");
+}
