@@ -320,6 +320,16 @@ fn two_overlapping_runs_of_two_targets() {
     });
 }
 
+#[test]
+fn two_overlapping_runs_with_a_fault() {
+    prove(Scenario {
+        runs: 2,
+        lag: false,
+        in_flight: 1,
+        ..one("two runs, a fault, role", ROLE, READABLE)
+    });
+}
+
 // Large configurations: `-- --ignored`.
 
 #[test]
@@ -382,13 +392,7 @@ fn two_overlapping_runs_with_lagging_lists() {
 
 #[test]
 #[ignore = "minutes"]
-fn two_overlapping_runs_with_a_fault() {
-    prove(Scenario {
-        runs: 2,
-        lag: false,
-        in_flight: 1,
-        ..one("two runs, a fault, role", ROLE, READABLE)
-    });
+fn two_overlapping_runs_that_sign_with_the_pair_and_a_fault() {
     prove(Scenario {
         runs: 2,
         lag: false,

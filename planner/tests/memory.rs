@@ -30,3 +30,29 @@ fn writing_another_keys_secret_does_not_keep_an_unpublished_key_alive() {
     let verdict = next(&facts, &rotate(Settings::default()));
     assert_eq!(words(&verdict), "look, then delete NEW");
 }
+
+#[test]
+fn a_write_without_an_answer_bars_its_own_variable_and_no_other() {
+    let (keys, pairs) = (
+        [key("OLD", 90 * DAY), key("NEW", 20)],
+        [holding("OLD", None, 30 * DAY), holding("OLD", None, 30 * DAY)],
+    );
+    let after = |unclear| {
+        let mut facts = look(&keys, &pairs);
+        facts.run.create_sent = true;
+        facts.run.listed_before = vec![id("OLD")];
+        facts.run.created(id("NEW"));
+        facts.run.verified.push(id("NEW"));
+        facts.run.unclear(unclear);
+        words(&next(&facts, &rotate(Settings::default())))
+    };
+    let (key, prev) = (id("OLD"), None);
+    assert_eq!(
+        after(Step::WriteSecret { target: 0, key }),
+        "incomplete unclear_write"
+    );
+    assert_eq!(after(Step::WriteSecret { target: 1, key }), "write_secret 0 NEW");
+    let other_half = Step::WriteId { target: 0, key, prev };
+    assert_eq!(after(other_half), "write_secret 0 NEW");
+    assert_eq!(after(Step::Deactivate { key }), "write_secret 0 NEW");
+}

@@ -133,3 +133,19 @@ fn what_is_printed_of_an_observation_names_the_keys() {
     assert_eq!(format!("{:?}", id("OLD")), "AKIA0000000000000OLD");
     assert_eq!(format!("{:>22}", id("OLD")), "  AKIA0000000000000OLD");
 }
+
+#[test]
+fn the_next_run_is_named_for_when_the_wait_is_over() {
+    let (key, until) = (id("OLD"), NOW.after(secs(DAY)));
+    for wait in [
+        Wait::Grace { key, until },
+        Wait::InUse { key, until },
+        Wait::Deletion { key, until },
+        Wait::Quiet { until },
+        Wait::Orphan { key, until },
+        Wait::Unconfirmed { until },
+    ] {
+        assert_eq!(wait.until(), Some(until), "{wait:?}");
+    }
+    assert_eq!(Wait::UseOfNewKey { key }.until(), None);
+}
