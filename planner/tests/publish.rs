@@ -26,7 +26,7 @@ fn beside_a_sound_one(pair: Pair, others: &[Key]) -> Facts {
 #[test]
 fn a_deactivated_id_without_a_secret_is_not_written_over() {
     let pair = unmarked(IdValue::Key(id("STOPPED")), SecretValue::Missing);
-    let facts = beside_a_sound_one(pair, &[inactive(key("STOPPED", 30 * DAY))]);
+    let facts = beside_a_sound_one(pair, &[inactive(key("STOPPED", 200 * DAY))]);
     assert_eq!(decide(&facts), "blocked key_disabled STOPPED");
 }
 
