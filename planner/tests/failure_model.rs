@@ -340,8 +340,8 @@ fn document() -> String {
     let begin = search.starts()[0];
     let cut_at = |wanted: fn(&Act) -> bool| {
         let (_, plan, ..) = run(&search, begin, None);
-        let number = plan.iter().position(|asked| wanted(&asked.act)).unwrap();
-        run(&search, begin, Some((number, Fate::DiesAfter))).0
+        let number = plan.iter().position(|asked| wanted(&asked.act));
+        run(&search, begin, number.map(|number| (number, Fate::DiesAfter))).0
     };
     let torn = cut_at(|act| matches!(act, Act::WriteSecret(..)));
     text.push_str(
