@@ -76,7 +76,11 @@ fn unclear(written: Written<Variable>) -> Failure {
     match written {
         Written::Unclear(failure) => {
             let elsewhere = failure.reason == "wrong_variable_answered";
-            let class = if elsewhere { Class::Blocked } else { Class::Incomplete };
+            let class = if elsewhere {
+                Class::Blocked
+            } else {
+                Class::Incomplete
+            };
             assert_eq!(failure.class, class);
             assert!(
                 failure.message.starts_with("It is not known whether"),

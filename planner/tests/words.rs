@@ -122,7 +122,11 @@ fn incompletes() -> Vec<Incomplete> {
 
 /// Settings that contradict each other, one for each reason.
 fn refusals() -> Vec<PolicyError> {
-    let refused = |settings: Settings| Policy::new(settings, Bounds::DEFAULT, true).unwrap_err();
+    let refused_within = |settings: Settings, bounds: Bounds| match Policy::new(settings, bounds, true) {
+        Err(why) => why,
+        Ok(policy) => unreachable!("{policy:?}"),
+    };
+    let refused = |settings| refused_within(settings, Bounds::DEFAULT);
     vec![
         refused(Settings {
             grace: secs(HOUR),
@@ -137,15 +141,13 @@ fn refusals() -> Vec<PolicyError> {
             max_age: Some(secs(38 * DAY)),
             ..Settings::default()
         }),
-        Policy::new(
+        refused_within(
             Settings::default(),
             Bounds {
                 orphan: secs(20 * MINUTE),
                 ..Bounds::DEFAULT
             },
-            true,
-        )
-        .unwrap_err(),
+        ),
     ]
 }
 

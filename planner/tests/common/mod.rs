@@ -244,7 +244,7 @@ pub(crate) fn run(facts: &Facts, policy: &Policy) -> Vec<String> {
 pub(crate) fn as_committed(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("KEYTURN_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
+        assert!(std::fs::write(&path, text).is_ok(), "{file} can't be written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     let only_in = |these: &str, those: &str, sign: &str| -> String {

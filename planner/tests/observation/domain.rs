@@ -28,7 +28,11 @@ pub(crate) type Visit<'a> = dyn FnMut(&mut Facts, &Policy) -> ControlFlow<()> + 
 pub(crate) type Slice = fn(&mut Visit<'_>) -> ControlFlow<()>;
 
 /// The parts, by name; the smaller ones first, where what is wrong is found soonest.
-pub(crate) const SLICES: [(&str, Slice); 9] = [
+pub(crate) const SLICES: [(&str, Slice); 10] = [
+    (
+        "one target, two keys, at the ends of an intent",
+        one_target_any_intent,
+    ),
     ("one target, three keys, their histories", one_target_three_keys),
     ("two targets, three keys", two_targets_three_keys),
     ("two targets", two_targets),
@@ -104,6 +108,31 @@ fn one_target_any_history(visit: &mut Visit<'_>) -> ControlFlow<()> {
         sound("OLD", None, 30 * DAY, false),
         plain("OLD", true),
     ];
+    each(
+        visit,
+        &two_keys(&histories),
+        &[&pairs.map(Target::Seen)],
+        &situations,
+    )
+}
+
+fn one_target_any_intent(visit: &mut Visit<'_>) -> ControlFlow<()> {
+    let mut histories = Vec::new();
+    for (older, newer) in [(60 * DAY, 10 * DAY), (60 * DAY, 2 * HOUR), (10 * DAY, 10 * DAY)] {
+        for used_older in uses(older) {
+            for used_newer in uses(newer) {
+                histories.push((older, used_older, newer, used_newer));
+            }
+        }
+    }
+    let pairs = [
+        sound("OLD", None, 30 * DAY, false),
+        sound("OLD", None, 30 * DAY, true),
+        sound("NEW", None, 2 * DAY, false),
+        plain("NEW", false),
+        plain("GONE", true),
+    ];
+    let situations = situations(&few_policies(), &[0], &Plan::EDGES, &[Memory::Fresh]);
     each(
         visit,
         &two_keys(&histories),

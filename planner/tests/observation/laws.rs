@@ -21,8 +21,6 @@ pub(crate) const LAG: i64 = 5 * MINUTE as i64;
 const ORPHAN: i64 = HOUR as i64;
 /// Clocks further apart are not compared.
 const SKEW: i64 = 5 * MINUTE as i64;
-/// AWS's clocks among themselves.
-pub(crate) const GRAIN: i64 = 5;
 
 type Law = &'static str;
 

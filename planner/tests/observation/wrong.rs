@@ -15,7 +15,7 @@ use crate::common::{DAY, HOUR, id, secs};
 pub(crate) type Planner = fn(&Facts, &Policy) -> Verdict;
 
 /// What each forgets, believes or does, the planner, and the law that it breaks.
-pub(crate) const PLANNERS: [(&str, Planner, &str); 44] = [
+pub(crate) const PLANNERS: [(&str, Planner, &str); 47] = [
     // What it does not see.
     (
         "ignores a hold",
@@ -49,6 +49,11 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 44] = [
                 f.keys.iter_mut().for_each(|key| key.status = Status::Active)
             })
         },
+        "a held Inactive key is not replaced",
+    ),
+    (
+        "replaces a key that somebody deactivated (CE-29)",
+        |f, p| shown(f, p, |f, _| f.keys.retain(|key| key.status == Status::Active)),
         "a held Inactive key is not replaced",
     ),
     (
@@ -168,6 +173,16 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 44] = [
                 f.journal = Journal::Read(f.keys.last().map(|key| Intent { at: key.created }));
             })
         },
+        "no key is removed that is not proved ours",
+    ),
+    (
+        "takes an intent for a second later than it is",
+        |f, p| shown(f, p, |f, _| move_intent(f, 1)),
+        "no key is removed that is not proved ours",
+    ),
+    (
+        "takes an intent for a second earlier than it is",
+        |f, p| shown(f, p, |f, _| move_intent(f, -1)),
         "no key is removed that is not proved ours",
     ),
     (
@@ -392,6 +407,12 @@ fn each_secret(facts: &mut Facts, from: Proof, to: Proof) {
             pair.secret.value = SecretValue::Readable(to);
         }
     });
+}
+
+fn move_intent(facts: &mut Facts, seconds: i64) {
+    if let Journal::Read(Some(intent)) = &mut facts.journal {
+        intent.at.0 += seconds;
+    }
 }
 
 fn each_use(facts: &mut Facts, from: LastUsed) {
