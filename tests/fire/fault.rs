@@ -35,6 +35,8 @@ pub(crate) enum Fault {
     Garbage,
     /// The same, after the request was carried out.
     GarbageAfter,
+    /// The request is carried out, and answered with 500: an error that is no refusal.
+    ErrorAfter,
     /// SIGTERM; the request is carried out and answered.
     Terminate,
     /// The request is carried out, and answered later than anybody waits.
@@ -62,7 +64,7 @@ impl Fault {
         Fault::Overtaken,
     ];
     /// Those that differ from others only where something is changed.
-    pub(crate) const OF_WRITES: [Fault; 2] = [Fault::KillLate, Fault::GarbageAfter];
+    pub(crate) const OF_WRITES: [Fault; 3] = [Fault::KillLate, Fault::GarbageAfter, Fault::ErrorAfter];
     /// Those that make a run wait for its own limits.
     pub(crate) const SLOW: [Fault; 2] = [Fault::Stall, Fault::OvertakenLate];
 
@@ -103,11 +105,11 @@ impl Fault {
         };
         let (text_xml, json) = (("content-type", "text/xml"), ("content-type", "application/json"));
         match (self, host) {
-            (Fault::InternalError, Host::Aws) => {
+            (Fault::InternalError | Fault::ErrorAfter, Host::Aws) => {
                 let body = xml("Receiver", "ServiceFailure", "The request failed.");
                 Response::made(500, &[text_xml], body.as_bytes())
             }
-            (Fault::InternalError, Host::GitLab) => {
+            (Fault::InternalError | Fault::ErrorAfter, Host::GitLab) => {
                 Response::made(500, &[json], br#"{"message":"500 Internal Server Error"}"#)
             }
             (Fault::Throttled, Host::Aws) => {

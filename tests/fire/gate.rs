@@ -227,7 +227,7 @@ impl Passage {
                 client.write_all(&fault.answer(host, number))?;
                 return Ok(true);
             }
-            Fault::GarbageAfter => {
+            Fault::GarbageAfter | Fault::ErrorAfter => {
                 self.carry_out(number, host, &request, server)?;
                 client.write_all(&fault.answer(host, number))?;
                 return Ok(true);

@@ -146,9 +146,11 @@ fn play(scene: Scene, range: &Arc<Range>, only: Option<&str>) -> (usize, Vec<Cas
 /// The requests of a clean run, each with all that can befall it.
 fn plan(scene: Scene, calls: &[Call]) -> Vec<(usize, Fault)> {
     let mut plan = Vec::new();
-    if scene.has_slow_faults() {
-        for fault in Fault::SLOW {
-            plan.extend((1..=calls.len()).map(|number| (number, fault)));
+    for (at, call) in calls.iter().enumerate() {
+        if scene.has_slow_faults() {
+            plan.extend(Fault::SLOW.map(|fault| (at + 1, fault)));
+        } else if call.writes {
+            plan.push((at + 1, Fault::Stall));
         }
     }
     if scene.rotates() {

@@ -87,7 +87,8 @@ impl Scene {
         matches!(self.start, Start::Adoption | Start::Rotation)
     }
 
-    /// Whether requests are held up longer than anybody waits: one scene of each signer, grace and visibility.
+    /// Whether reads, too, are held up longer than anybody waits, and a second run meanwhile goes on: one scene of each signer,
+    /// grace and visibility.
     pub(crate) fn has_slow_faults(&self) -> bool {
         self.start == Start::Rotation
             && matches!(
