@@ -419,15 +419,15 @@ fn a_race_for_the_quota_and_a_fault() {
 #[test]
 #[ignore = "minutes"]
 fn one_target_any_number_of_faults() {
-    for (name, signer, hidden) in [
-        ("one target, role, readable, all faults", ROLE, READABLE),
-        ("one target, role, hidden, all faults", ROLE, HIDDEN),
-        ("one target, self, readable, all faults", OWN, READABLE),
-        ("one target, self, hidden, all faults", OWN, HIDDEN),
+    for (name, signer, hidden, in_flight) in [
+        ("one target, role, readable, all faults", ROLE, READABLE, 2),
+        ("one target, role, hidden, all faults", ROLE, HIDDEN, 2),
+        ("one target, self, readable, all faults", OWN, READABLE, 1),
+        ("one target, self, hidden, all faults", OWN, HIDDEN, 1),
     ] {
         prove(Scenario {
             faults: None,
-            in_flight: 1,
+            in_flight,
             expect: LATE,
             ..one(name, signer, hidden)
         });
