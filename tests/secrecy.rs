@@ -81,7 +81,10 @@ impl Watched {
     /// What was written has no secret in it, and the search would have found one.
     fn check(mut self) {
         let lines = String::from_utf8_lossy(&self.written).into_owned();
-        assert!(lines.contains("TRACE"), "the log says too little for this to mean anything");
+        assert!(
+            lines.contains("TRACE"),
+            "the log says too little for this to mean anything"
+        );
         assert!(self.secrets.iter().all(|secret| secret.len() >= 16));
         assert_eq!(found(&self.written, &self.secrets), Vec::<String>::new());
         let secrets = self.secrets.clone();

@@ -185,7 +185,11 @@ fn every_word_that_people_and_scripts_rely_on_is_as_committed() {
 #[test]
 fn no_two_endings_share_a_word() {
     let words: Vec<&str> = endings().iter().map(|(_, word, ..)| *word).collect();
-    assert_eq!(words.iter().collect::<BTreeSet<_>>().len(), words.len(), "{words:?}");
+    assert_eq!(
+        words.iter().collect::<BTreeSet<_>>().len(),
+        words.len(),
+        "{words:?}"
+    );
 }
 
 #[test]
