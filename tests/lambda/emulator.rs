@@ -135,7 +135,7 @@ impl Emulator {
             panic!("{over}: {invoked:?}");
         }
         assert!(
-            process.is_some() || invoked.failed(),
+            process.is_some() || invoked.ended(),
             "the function is gone: {invoked:?}"
         );
         invoked
@@ -181,6 +181,15 @@ impl Invoked {
     /// Whether the function failed.
     pub(crate) fn failed(&self) -> bool {
         self.body.get("errorMessage").is_some()
+    }
+
+    /// Whether the process ended with the invocation, by itself or by the end of its time.
+    fn ended(&self) -> bool {
+        let timed_out = self
+            .body
+            .as_str()
+            .is_some_and(|text| text.starts_with("Task timed out"));
+        timed_out || self.body["errorType"] == "Runtime.ExitError"
     }
 
     /// The report, whether it is the answer or the message of an error.

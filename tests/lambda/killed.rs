@@ -108,35 +108,55 @@ async fn a_request_that_does_not_end_is_given_up_before_lambda_ends_the_function
     assert!(world.untouched().await);
 }
 
-/// Two minutes, because no shorter time lets a rotation begin.
-#[tokio::test]
-#[ignore = "two minutes: make test-lambda-deep"]
-async fn frozen_in_the_middle_and_ended_by_its_timeout_the_next_invocation_heals() {
-    let world = World::start().await;
-    let stall = Fault::on(
-        "PUT",
-        "/variables/AWS_SECRET_ACCESS_KEY",
-        Effect::Stall { millis: 5000 },
+/// The function's time in which a step may begin, and no key be created.
+const SHORT: u64 = 34;
+
+/// A world of two targets in which a run ended with the group's pair torn; a next run has both targets to write.
+async fn torn() -> World {
+    let world = World::of_two_targets().await;
+    world.lab.gitlab.fault(secret_stalled().containing("/groups/"));
+    let function = world.function().await;
+    let ((), invoked) = tokio::join!(
+        async {
+            until!(world.lab.pair().secret != world.lab.old.secret);
+            function.kill_function();
+        },
+        function.invoke(SCHEDULED)
     );
-    world.lab.gitlab.fault(stall);
+    assert!(invoked.failed() && !world.works().await, "{invoked:?}");
+    world
+}
+
+/// The request is carried out, and not answered while anybody waits.
+fn secret_stalled() -> Fault {
+    let effect = Effect::Stall { millis: 60_000 };
+    Fault::on("PUT", "/variables/AWS_SECRET_ACCESS_KEY", effect)
+}
+
+#[tokio::test]
+async fn frozen_in_the_middle_and_ended_by_its_timeout_the_next_invocation_heals() {
+    let world = torn().await;
+    world.lab.gitlab.fault(secret_stalled().containing("/projects/"));
     let settings = world.settings(&world.stack()).await;
-    let function = Emulator::start(&bootstrap(), &settings, 125).await;
+    let function = Emulator::start(&bootstrap(), &settings, SHORT).await;
     let (invoked, ()) = tokio::join!(function.invoke(SCHEDULED), async {
-        until!(world.lab.pair().secret != world.lab.old.secret);
+        until!(world.pair_of_project().secret != world.lab.old.secret);
         function.stop_function();
     });
     assert!(
         invoked
             .body
             .to_string()
-            .contains("Task timed out after 125.00 seconds"),
+            .contains(&format!("Task timed out after {SHORT}.00 seconds")),
         "{invoked:?}"
     );
-    assert!(!world.works().await, "the pair should be torn");
-    let next = function.invoke(SCHEDULED).await;
+    assert!(world.works().await, "the group's pair was mended before");
+    let project = world.pair_of_project();
     assert!(
-        world.works().await && world.lab.pair().id != world.lab.old.id,
-        "{next:?}"
+        !world.lab.aws.works(&project).await,
+        "the project's pair should be torn"
     );
+    let next = function.invoke(SCHEDULED).await;
+    assert_eq!(world.pair_of_project(), world.lab.pair(), "{next:?}");
     world.heals().await;
 }

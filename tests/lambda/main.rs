@@ -21,7 +21,7 @@ use std::time::Duration;
 use emulator::{Emulator, bootstrap, released};
 use serde_json::{Value, json};
 use testbed::aws::{Pair, project_root};
-use testbed::gitlab::{Answer, Effect, Fault, Token};
+use testbed::gitlab::{Answer, Effect, Fault, Token, Variable};
 use testbed::lab::{Lab, USER};
 
 /// An EventBridge rule sends this, and the Scheduler its like, when the target has no input of its own.
@@ -31,6 +31,7 @@ const SCHEDULED: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d
 const SECRET_NAME: &str = "gitlab-key-rotation-secrets";
 /// Seconds; the template's default.
 const TIMEOUT: u64 = 300;
+const PROJECT: &str = "platform/app";
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// A lab whose settings are in Secrets Manager.
@@ -67,6 +68,34 @@ impl World {
             secret,
             token,
             roles: std::cell::Cell::new(0),
+        }
+    }
+
+    /// The same with a project that holds the pair, too.
+    async fn of_two_targets() -> World {
+        let world = World::with_secret(|names| names["GITLAB_PROJECT_ID"] = json!(PROJECT)).await;
+        let old = &world.lab.old;
+        world.lab.gitlab.world(|gitlab| {
+            let project = gitlab.add_project(PROJECT);
+            gitlab.set_variable(project, Variable::credential("AWS_ACCESS_KEY_ID", &old.id));
+            gitlab.set_variable(
+                project,
+                Variable::credential("AWS_SECRET_ACCESS_KEY", &old.secret),
+            );
+        });
+        world
+    }
+
+    /// What a job of the project is given now.
+    fn pair_of_project(&self) -> Pair {
+        let project = self.lab.gitlab.world(|gitlab| gitlab.add_project(PROJECT));
+        let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+        let seen = self.lab.gitlab.job_sees(project, &names, true);
+        let [id, secret] = [0, 1].map(|at: usize| seen[at].clone().unwrap());
+        Pair {
+            id,
+            secret,
+            token: None,
         }
     }
 
@@ -152,19 +181,33 @@ impl World {
 
 /// The template for this secret, resolved as CloudFormation does.
 fn stack(secret: &str) -> Value {
+    resolved(secret, &[]).unwrap_or_else(|refusal| panic!("{refusal}"))
+}
+
+/// The same with more parameters, or why they are refused.
+fn resolved(secret: &str, parameters: &[&str]) -> Result<Value, String> {
     let root = project_root();
     let output = Command::new(root.join(".testbed/venv/bin/python"))
         .arg(root.join("testbed/template.py"))
         .args([&format!("AwsIamUser={USER}"), &format!("SecretArn={secret}")])
         .args(["CodeBucket=bucket", "CodeKey=keyturn.zip"])
+        .args(parameters)
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    serde_json::from_slice(&output.stdout).unwrap()
+    if output.status.success() {
+        Ok(serde_json::from_slice(&output.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+}
+
+/// GitLab's refusal of a value.
+fn refusal() -> Answer {
+    Answer::Custom {
+        status: 400,
+        headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
+        body: r#"{"message":{"value":["is invalid"]}}"#.to_owned(),
+    }
 }
 
 #[tokio::test]
@@ -264,7 +307,7 @@ async fn the_alarms_of_the_template_watch_metrics_that_the_function_writes() {
     let age = metrics[0]["KeyAgeDays"].as_f64().unwrap();
     assert!((89.9..90.1).contains(&age), "the lab's key is 90 days old: {age}");
     let directive = &metrics[0]["_aws"]["CloudWatchMetrics"][0];
-    for alarm in ["KeyTooOld", "TokenExpires"] {
+    for alarm in ["KeyTooOld", "NobodyLooks", "TokenExpires"] {
         let alarm = &world.stack()[alarm]["Properties"];
         assert_eq!(alarm["Namespace"], directive["Namespace"]);
         let dimensions: Vec<&Value> = alarm["Dimensions"].as_array().unwrap().iter().collect();
@@ -277,14 +320,87 @@ async fn the_alarms_of_the_template_watch_metrics_that_the_function_writes() {
 }
 
 #[tokio::test]
+async fn the_age_is_that_of_the_oldest_key_that_a_target_holds() {
+    let world = World::of_two_targets().await;
+    let refused = Fault::on(
+        "PUT",
+        "/variables/AWS_SECRET_ACCESS_KEY",
+        Effect::answer(refusal()),
+    );
+    world.lab.gitlab.fault(refused.containing("/projects/").times(30));
+    let function = world.function().await;
+    let invoked = function.invoke(SCHEDULED).await;
+    assert!(
+        invoked.failed() && world.lab.pair().id != world.lab.old.id,
+        "{invoked:?}"
+    );
+    let age = invoked.metrics()[0]["KeyAgeDays"].as_f64();
+    let age = age.unwrap_or_else(|| panic!("{invoked:?}"));
+    assert!(
+        (89.9..90.1).contains(&age),
+        "the project still holds the old key: {age}"
+    );
+}
+
+#[test]
+fn the_template_takes_no_timeout_that_the_function_finds_too_short() {
+    let secret = "arn:aws:secretsmanager:us-east-1:123456789012:secret:x-AbCdEf";
+    let enough = keyturn::lambda::ENOUGH.as_secs();
+    let least = resolved(secret, &[&format!("Timeout={enough}")]).unwrap();
+    assert_eq!(
+        least["Function"]["Properties"]["Timeout"],
+        json!(enough.to_string())
+    );
+    let refusal = resolved(secret, &[&format!("Timeout={}", enough - 1)]).unwrap_err();
+    assert!(refusal.contains("Timeout='239': less than 240"), "{refusal}");
+    let default = stack(secret)["Function"]["Properties"]["Timeout"].clone();
+    assert_eq!(
+        default,
+        json!(TIMEOUT.to_string()),
+        "what is tried here is the default"
+    );
+}
+
+/// The usual Lambda's last rotation leaves what keyturn's first one finds.
+#[tokio::test]
+async fn the_secret_of_the_usual_lambda_works_unchanged_after_its_last_rotation() {
+    let world = World::start().await;
+    let allow = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:*","secretsmanager:*"],"Resource":"*"}]}"#;
+    let role = world.lab.aws.role("usual-lambda", allow).await.unwrap();
+    let root = project_root();
+    let usual = Command::new(root.join(".testbed/venv/bin/python"))
+        .arg(root.join("bench/usual_lambda.py"))
+        .env_clear()
+        .envs(world.lab.settings(&role))
+        .env("AWS_DEFAULT_REGION", "us-east-1")
+        .output()
+        .unwrap();
+    assert!(usual.status.success(), "{usual:?}");
+    let theirs = world.lab.pair();
+    assert!(theirs.id != world.lab.old.id && world.works().await && world.key_count().await == 1);
+
+    let function = world.function().await;
+    let plan = function.invoke(r#"{"command":"plan"}"#).await;
+    assert!(!plan.failed(), "{plan:?}");
+    let first = function.invoke(SCHEDULED).await;
+    assert!(!first.failed(), "{first:?}");
+    let ours = world.lab.pair();
+    assert!(ours.id != theirs.id && world.works().await);
+    assert!(world.lab.aws.works(&theirs).await, "a job's pair was cut");
+    drop(function);
+    world.heals().await;
+    assert_eq!(world.lab.pair(), ours);
+    assert!(!world.lab.aws.works(&theirs).await);
+}
+
+#[tokio::test]
 async fn a_rotation_that_is_blocked_is_an_error_of_the_function_with_the_report() {
     let world = World::start().await;
-    let refusal = Answer::Custom {
-        status: 400,
-        headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
-        body: r#"{"message":{"value":["is invalid"]}}"#.to_owned(),
-    };
-    let refused = Fault::on("PUT", "/variables/AWS_SECRET_ACCESS_KEY", Effect::answer(refusal));
+    let refused = Fault::on(
+        "PUT",
+        "/variables/AWS_SECRET_ACCESS_KEY",
+        Effect::answer(refusal()),
+    );
     world.lab.gitlab.fault(refused.times(30));
     let function = world.function().await;
     let invoked = function.invoke(SCHEDULED).await;
