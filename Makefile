@@ -122,7 +122,7 @@ test-lambda-deep: testbed build lambda $(DEEP)/.ready
 	KEYTURN_ARCHIVE=$(CURDIR)/dist/keyturn-lambda-$(HERE).zip \
 		cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1 --ignored
 
-## deploy: the archive to S3 and the stack; BUCKET=… PARAMETERS="AwsIamUser=… SecretArn=…", STACK, ARCHITECTURE
+## deploy: the archive to S3 and the stack; BUCKET=… PARAMETERS='AwsIamUser=… SecretArn=… "RotateSchedule=cron(…)"', STACK, ARCHITECTURE
 # The archive is named after its content, so that CloudFormation sees a new one.
 deploy:
 	@test -n "$(BUCKET)" || { echo 'BUCKET=… is missing: an S3 bucket in the region of the stack'; exit 2; }
