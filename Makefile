@@ -16,7 +16,10 @@ CARGO_DENY := .tools/bin/cargo-deny
 CARGO_MUTANTS := .tools/bin/cargo-mutants
 MUTANTS_VERSION := 25.3.1
 # The quick tests decide: rules, decision table and the laws over all observations. `.cargo/mutants.toml` has what can't matter.
-MUTANTS = $(CARGO_MUTANTS) mutants --package keyturn-planner --in-place --no-shuffle --output target --profile ci
+# Mutants live in a copy: whoever builds or edits meanwhile meets none.
+MUTANTS = $(CARGO_MUTANTS) mutants --package keyturn-planner --no-shuffle --output target --profile ci
+# Another twentieth every day.
+SHARD ?= $(shell expr $$(date +%s) / 86400 % 20)/20
 
 # The Lambda function.
 LINT := .testbed/lint
@@ -40,15 +43,22 @@ test: testbed build lint-lambda
 	$(VENV)/bin/python -m pytest -q testbed/aws
 	cargo test --locked --profile ci --workspace
 
-## prove: the planner against every observation, every order of failures and wrong planners; mutants of it, a sample
+## prove: the planner against every observation, every order of failures and wrong planners; mutants of it, the sample of the day or SHARD=
+prove: SHELL := /bin/bash -o pipefail
 prove: $(CARGO_MUTANTS)
-	cargo test --locked --profile ci -p keyturn-planner -- --nocapture
-	$(MUTANTS) --shard $(or $(SHARD),0/20)
+	@mkdir -p target
+	cargo test --locked --profile ci -p keyturn-planner -- --nocapture | tee target/prove.txt
+	@echo "mutants: shard $(SHARD)"
+	$(MUTANTS) --shard $(SHARD) | tee -a target/prove.txt
+	@awk -f planner/tests/figures.awk target/prove.txt
 
-## prove-deep: the large explorations, and every mutant; half an hour and more
+## prove-deep: the large explorations, and every mutant; an hour and more
+prove-deep: SHELL := /bin/bash -o pipefail
 prove-deep: $(CARGO_MUTANTS)
-	cargo test --locked --profile ci -p keyturn-planner --test every_crash -- --ignored --nocapture --test-threads 1
-	$(MUTANTS)
+	@mkdir -p target
+	cargo test --locked --profile ci -p keyturn-planner --test every_crash -- --ignored --nocapture --test-threads 1 | tee target/prove-deep.txt
+	$(MUTANTS) | tee -a target/prove-deep.txt
+	@awk -f planner/tests/figures.awk target/prove-deep.txt
 
 ## fire: every request of every kind of run of the real binary, struck by every kind of failure; minutes
 fire: testbed build

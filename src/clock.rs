@@ -50,6 +50,11 @@ impl Deadline {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn at(monotonic: Instant, wall: SystemTime) -> Deadline {
+        Deadline { monotonic, wall }
+    }
+
     /// What is left, by the clock that says less.
     pub fn left(&self) -> Duration {
         let monotonic = self.monotonic.saturating_duration_since(Instant::now());

@@ -153,20 +153,17 @@ async fn stopped(stop: Stop) {
 }
 
 fn deliver(arguments: &Arguments, report: &Report) -> anyhow::Result<()> {
-    let json = report.json();
+    let json = report.json() + "\n";
+    // Each is tried, so that one that can't be written doesn't take the others with it.
+    let files = [(&arguments.report, &json), (&arguments.junit, &report.junit())];
+    let written = files.map(|(file, text)| file.as_ref().map_or(Ok(()), |file| write(file, text)));
     let shown = match arguments.format {
         Format::Text => report.text(),
-        Format::Json => format!("{json}\n"),
+        Format::Json => json,
     };
     std::io::stdout()
         .write_all(shown.as_bytes())
         .context("the report could not be written to stdout")?;
-    // Both are tried, so that a file that can't be written doesn't take the other one with it.
-    let files = [
-        (&arguments.report, json + "\n"),
-        (&arguments.junit, report.junit()),
-    ];
-    let written = files.map(|(file, text)| file.as_ref().map_or(Ok(()), |file| write(file, &text)));
     written.into_iter().collect()
 }
 

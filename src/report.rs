@@ -162,6 +162,18 @@ impl Ending {
         }
         self
     }
+
+    /// Names the target whose pair this run leaves torn, if it does.
+    #[must_use]
+    pub fn with_torn(mut self, target: Option<String>) -> Ending {
+        if let Some(target) = target {
+            let _ = write!(
+                self.message,
+                "; {target} is torn until the next run: jobs that start now can't sign"
+            );
+        }
+        self
+    }
 }
 
 impl From<Failure> for Ending {

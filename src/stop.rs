@@ -34,9 +34,16 @@ impl Stop {
         }
     }
 
+    /// Whether the time after the request is used up.
+    pub fn overdue(&self) -> bool {
+        self.since
+            .get()
+            .is_some_and(|since| since.elapsed() >= STOP_WITHIN)
+    }
+
     /// Ends when the time after the request is used up.
     pub async fn when_overdue(&self) {
-        while self.since.get().is_none_or(|since| since.elapsed() < STOP_WITHIN) {
+        while !self.overdue() {
             tokio::time::sleep(POLL).await;
         }
     }

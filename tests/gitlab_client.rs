@@ -75,7 +75,13 @@ fn refused(written: Written<Variable>) -> Failure {
 fn unclear(written: Written<Variable>) -> Failure {
     match written {
         Written::Unclear(failure) => {
-            assert_eq!(failure.class, Class::Incomplete);
+            let elsewhere = failure.reason == "wrong_variable_answered";
+            let class = if elsewhere {
+                Class::Blocked
+            } else {
+                Class::Incomplete
+            };
+            assert_eq!(failure.class, class);
             assert!(
                 failure.message.starts_with("It is not known whether"),
                 "{failure}"
@@ -172,7 +178,7 @@ async fn an_overwritten_other_scope_is_told() {
     let (gitlab, _, container, api) = start().await;
     gitlab.world(|world| world.settings.overwritten = OverwrittenRow::LowestId);
     let failure = unclear(update(&api, &container, "production").await);
-    assert_eq!(failure.reason, "gitlab_answer_differs");
+    assert_eq!(failure.reason, "wrong_variable_answered");
     assert!(failure.message.contains("another scope (*)"), "{failure}");
 }
 
@@ -195,6 +201,7 @@ async fn what_gitlab_dropped_without_a_word_is_told() {
     let (gitlab, _, container, api) = start().await;
     gitlab.world(|world| world.settings.licensed = false);
     let failure = unclear(api.create(&container, &new_variable("production")).await);
+    assert_eq!(failure.reason, "wrong_variable_answered");
     assert!(failure.message.contains("another scope (*)"), "{failure}");
 }
 

@@ -181,9 +181,14 @@ async fn a_rotation_signed_by_the_pair_itself_that_deletes_it() {
 async fn a_torn_pair() {
     let mut watched = Watched::start("torn").await;
     let settings = watched.lab.settings(&watched.lab.pair());
-    let fault = put("AWS_ACCESS_KEY_ID", Effect::answer(Answer::InternalError));
-    // As many as one run can send.
-    watched.lab.gitlab.fault(fault.times(9));
+    // A server's error would be outlasted; a refusal is taken at its word.
+    let refusal = Answer::Custom {
+        status: 404,
+        headers: BTreeMap::from([("content-type".to_owned(), "application/json".to_owned())]),
+        body: r#"{"message":"404 Not Found"}"#.to_owned(),
+    };
+    let fault = put("AWS_ACCESS_KEY_ID", Effect::answer(refusal));
+    watched.lab.gitlab.fault(fault.times(2));
     watched.run("rotate", "text", &settings).await;
     assert!(!watched.lab.aws.works(&watched.lab.pair()).await, "not torn");
     for format in ["text", "json"] {

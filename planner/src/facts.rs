@@ -17,6 +17,8 @@ pub struct Facts {
     pub keys: Vec<Key>,
     /// The places that hold a key, in the order in which they are written.
     pub targets: Vec<Target>,
+    /// Keys whose ids stand in other variables beside the targets: under another name, or in another scope.
+    pub elsewhere: Vec<KeyId>,
     /// The intent record.
     pub journal: Journal,
     /// What this process did and knows.

@@ -175,7 +175,8 @@ impl<'a> Picture<'a> {
             .map(|key| key.id)
     }
 
-    /// Whether any target holds the key's id or its secret, or may hold it, or this run created or signs with it.
+    /// Whether any target holds the key's id or its secret, or may hold it, another variable holds its id, or this run
+    /// created it.
     pub(crate) fn is_referenced(&self, key: KeyId) -> bool {
         let held = self.owners().any(|(_, pair, owner)| {
             pair.id_key() == Some(key)
@@ -189,7 +190,9 @@ impl<'a> Picture<'a> {
                     Owner::Unknown => true,
                 }
         });
-        held || self.unread().is_some() || self.facts.run.created == Some(key)
+        held || self.unread().is_some()
+            || self.facts.run.created == Some(key)
+            || self.facts.elsewhere.contains(&key)
     }
 
     /// Whether the key is listed as Inactive.
@@ -232,7 +235,7 @@ impl<'a> Picture<'a> {
     pub(crate) fn quiet(&self) -> Quiet {
         let stamps: Vec<Stamp> = self
             .owners()
-            .map(|(_, pair, owner)| stamp_of(pair, owner))
+            .map(|(_, pair, owner)| self.stamp_of(pair, owner))
             .collect();
         if stamps
             .iter()
@@ -260,9 +263,38 @@ impl<'a> Picture<'a> {
         }
     }
 
+    /// A marker of the future was written while GitLab's clock was wrong. It says nothing of when that was.
+    pub(crate) fn is_future(&self, at: Timestamp) -> bool {
+        at > self.facts.clocks.gitlab.after(self.policy.bounds.clock_skew)
+    }
+
+    /// A target whose marker is of the future, and whose secret nobody holds to write it anew with a true one.
+    pub(crate) fn stamped_in_the_future(&self) -> bool {
+        self.owners().any(|(_, pair, owner)| match (owner, stamp(pair)) {
+            (Owner::Noted(key), Some(at)) => self.is_future(at) && !self.facts.run.in_hand.contains(&key),
+            (
+                Owner::Noted(_)
+                | Owner::Proved(_)
+                | Owner::Presumed(_)
+                | Owner::Disabled(_)
+                | Owner::Unlisted(_)
+                | Owner::Nothing
+                | Owner::Unknown,
+                _,
+            ) => false,
+        })
+    }
+
+    fn stamp_of(&self, pair: &Pair, owner: Owner) -> Stamp {
+        match stamp_of(pair, owner) {
+            Stamp::At(at) if self.is_future(at) => Stamp::Void,
+            stamp => stamp,
+        }
+    }
+
     /// Whether this target wants a marker: it has none, or one that its value contradicts.
     pub(crate) fn wants_marker(&self, pair: &Pair, owner: Owner) -> bool {
-        match stamp_of(pair, owner) {
+        match self.stamp_of(pair, owner) {
             Stamp::None | Stamp::Void => true,
             Stamp::At(_) | Stamp::Empty => false,
         }

@@ -150,7 +150,9 @@ fn publish(picture: &Picture<'_>) -> Option<Verdict> {
         behind.then_some((target, pair, dead))
     });
     // A target that holds no working pair comes last: it wants a second look, and the others don't.
-    let (target, pair, dead) = candidates.min_by_key(|(target, _, dead)| (*dead, *target))?;
+    // A hidden one comes after those that can be read: a run cut short between two finds the new secret in the readable one.
+    let (target, pair, dead) = candidates
+        .min_by_key(|(target, pair, dead)| (*dead, pair.secret.value == SecretValue::Hidden, *target))?;
     if pair.secret.value == SecretValue::Missing && !picture.policy.settings.create_missing {
         return Some(Verdict::Blocked(Block::MissingVariable { target }));
     }
@@ -291,7 +293,7 @@ fn adopt(picture: &Picture<'_>) -> Option<Verdict> {
     }
     let settled = picture.last_write_settled();
     picture.owners().find_map(|(target, pair, owner)| {
-        let (Owner::Proved(key) | Owner::Presumed(key)) = owner else {
+        let (Owner::Proved(key) | Owner::Presumed(key) | Owner::Noted(key)) = owner else {
             return None;
         };
         if !settled && !picture.all_hold(key) {
@@ -300,7 +302,10 @@ fn adopt(picture: &Picture<'_>) -> Option<Verdict> {
         if !picture.wants_marker(pair, owner) || !picture.facts.run.in_hand.contains(&key) {
             return None;
         }
-        let secret_is_marked = pair.secret.marker.is_some_and(|marker| marker.key == key);
+        let secret_is_marked = pair
+            .secret
+            .marker
+            .is_some_and(|marker| marker.key == key && !picture.is_future(marker.at));
         let hidden = pair.secret.value == SecretValue::Hidden;
         Some(Verdict::Do(
             if (pair.secret.marker.is_some() || hidden) && !secret_is_marked {
@@ -360,6 +365,9 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
     let key = outgoing.id;
     // Older than the key in use, and yet perhaps another run's that is still about to be published: whatever the grace.
     let since = picture.orphan_since(outgoing);
+    if picture.stamped_in_the_future() {
+        return Some(Verdict::Blocked(Block::ClocksDisagree));
+    }
     if picture.provenance(outgoing) == Provenance::Orphan && since > facts.clocks.aws {
         return Some(Verdict::Wait(Wait::Orphan { key, until: since }));
     }
@@ -378,16 +386,25 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
         }));
     }
     if outgoing.status == Status::Inactive {
-        // IAM does not say since when it is Inactive. A recent use says that it isn't for long: whoever used it may just
-        // be finding out, and needs the time to have it activated again.
+        // IAM does not say since when it is Inactive, but not for longer than since its last use: whoever used it may just
+        // be finding out, and has all the time before the deletion to have it activated again.
         if let LastUsed::At(at, _) = outgoing.last_used
-            && facts.clocks.aws.since(at) < settings.unused_for
+            && facts.clocks.aws.since(at) < settings.unused_for.max(settings.delete_after)
             && !picture.policy.immediate()
         {
-            return Some(Verdict::Wait(Wait::InUse {
-                key,
-                until: at.after(settings.unused_for),
-            }));
+            return Some(Verdict::Wait(
+                if facts.clocks.aws.since(at) < settings.unused_for {
+                    Wait::InUse {
+                        key,
+                        until: at.after(settings.unused_for),
+                    }
+                } else {
+                    Wait::Deletion {
+                        key,
+                        until: at.after(settings.delete_after),
+                    }
+                },
+            ));
         }
         // Deleting it in the run that deactivated it needs a setting.
         let ready = settings.delete_after.is_zero() || facts.run.inactive_at_start.contains(&key);
@@ -506,6 +523,11 @@ fn create(picture: &Picture<'_>) -> Option<Verdict> {
         return Some(Verdict::Wait(wait));
     }
     if dead.is_none()
+        && let Some(block) = never_retired(picture)
+    {
+        return Some(Verdict::Blocked(block));
+    }
+    if dead.is_none()
         && let Some(wait) = wait_for_quiet(picture, policy.quiet_before_create())
     {
         return Some(Verdict::Wait(wait));
@@ -532,6 +554,32 @@ fn create(picture: &Picture<'_>) -> Option<Verdict> {
     })
 }
 
+/// Why the key in use could not be retired after a rotation, so that none is begun: another variable holds it too, its use
+/// can't be told, or the marker would carry a time that says nothing.
+fn never_retired(picture: &Picture<'_>) -> Option<Block> {
+    let facts = picture.facts;
+    if let Some(block) = held_elsewhere(picture) {
+        return Some(block);
+    }
+    let current = picture.newest_held().and_then(|key| facts.key(key))?;
+    if current.last_used == LastUsed::Unknown && !picture.policy.immediate() {
+        return Some(Block::LastUseUnknown { key: current.id });
+    }
+    let apart = facts.clocks.aws.distance(facts.clocks.gitlab) > picture.policy.bounds.clock_skew;
+    (apart || picture.stamped_in_the_future()).then_some(Block::ClocksDisagree)
+}
+
+/// A key of this rotation that stands in a variable which is no target: that one would go on handing it out.
+fn held_elsewhere(picture: &Picture<'_>) -> Option<Block> {
+    let facts = picture.facts;
+    let ours = |key: &&Key| {
+        facts.elsewhere.contains(&key.id)
+            && (picture.newest_held() == Some(key.id) || picture.provenance(key) == Provenance::Superseded)
+    };
+    let key = facts.keys.iter().find(ours)?;
+    Some(Block::HeldElsewhere { key: key.id })
+}
+
 /// IAM's quota, Active and Inactive keys together. It is checked against an eventually consistent count, so it is no
 /// lock and more keys than this can exist.
 const KEYS_PER_USER: usize = 2;
@@ -550,6 +598,9 @@ fn no_free_place(picture: &Picture<'_>) -> Option<Verdict> {
         && let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan))
     {
         return Some(Verdict::Wait(wait));
+    }
+    if let Some(block) = held_elsewhere(picture) {
+        return Some(Verdict::Blocked(block));
     }
     let in_the_way = picture
         .unreferenced()
@@ -577,6 +628,13 @@ fn wait_or_converge(picture: &Picture<'_>) -> Option<Verdict> {
     }
     if let Some(wait) = orphan(picture).and_then(|orphan| orphan_waits(picture, orphan)) {
         return Some(Verdict::Wait(wait));
+    }
+    // A replaced key that another variable hands out stays, and somebody has to know.
+    let stays = |key: &Key| !picture.all_hold(key.id) && picture.facts.elsewhere.contains(&key.id);
+    if let Some(Block::HeldElsewhere { key }) = held_elsewhere(picture)
+        && picture.facts.key(key).is_some_and(stays)
+    {
+        return Some(Verdict::Blocked(Block::HeldElsewhere { key }));
     }
     let rotate_after = picture.policy.settings.rotate_after;
     let until = picture
@@ -622,7 +680,8 @@ fn young_unreferenced(picture: &Picture<'_>) -> Option<Wait> {
 
 /// Until when a pair that looks dead may only look so: a write of another run may be in flight, or the list may lag.
 fn unconfirmed(picture: &Picture<'_>, pair: &Pair) -> Option<Timestamp> {
-    let until = picture.written(pair)?.after(picture.policy.bounds.past_settled());
+    let written = picture.written(pair).filter(|at| !picture.is_future(*at))?;
+    let until = written.after(picture.policy.bounds.past_settled());
     (until > picture.facts.clocks.gitlab).then_some(until)
 }
 

@@ -159,6 +159,11 @@ pub enum Block {
         /// The newest key held by a target.
         key: KeyId,
     },
+    /// Another variable beside the targets holds the key too, and would not get the new one.
+    HeldElsewhere {
+        /// The key.
+        key: KeyId,
+    },
     /// A pair does not work, and this command creates no key.
     Dead {
         /// Position among the targets.
@@ -171,11 +176,11 @@ pub enum Block {
     },
     /// Several targets, all hidden, and no secret in hand: a crash between them could not be finished.
     AllHidden,
-    /// AWS's and GitLab's clocks differ too much to compare ages.
+    /// AWS's and GitLab's clocks differ too much to compare ages, or to write a marker that counts later.
     ClocksDisagree,
-    /// IAM's record of use can't be read, and without it no key is retired.
+    /// IAM's record of use can't be read, and without it no key is retired, nor one created that never could be.
     LastUseUnknown {
-        /// The key that could otherwise be retired.
+        /// The key that could otherwise be retired, or replaced by a new one.
         key: KeyId,
     },
     /// The new secret was refused by GitLab; the key created for it was deleted again.
@@ -352,6 +357,7 @@ impl Block {
             Block::KeyDisabled { .. } => "key_disabled",
             Block::SlotOccupied { .. } => "slot_occupied",
             Block::Split { .. } => "split",
+            Block::HeldElsewhere { .. } => "held_elsewhere",
             Block::Dead { .. } => "dead_pair",
             Block::MissingVariable { .. } => "missing_variable",
             Block::AllHidden => "all_hidden",
@@ -378,11 +384,15 @@ impl Block {
                 "If the key was deactivated by mistake, activate it. If it leaked, delete it in IAM and run rotate."
             }
             Block::SlotOccupied { .. } => {
-                "IAM allows two access keys per user. Find the owner of that key (its last use is in the report), then \
-                 delete it in IAM, or give its consumer a user of its own."
+                "IAM allows two access keys per user. Find the owner of that key (GetAccessKeyLastUsed names the service \
+                 and region of its last use), then delete it in IAM, or give its consumer a user of its own."
             }
             Block::Split { .. } => {
                 "Write the pair of one of the keys into every target by hand, then run again."
+            }
+            Block::HeldElsewhere { .. } => {
+                "Let that variable refer to the one that is rotated ($AWS_ACCESS_KEY_ID), delete it, or give it a pair of \
+                 another user."
             }
             Block::Dead { .. } => "Run `keyturn rotate`, which replaces the pair.",
             Block::MissingVariable { .. } => {
@@ -391,7 +401,10 @@ impl Block {
             Block::AllHidden => {
                 "Make the secret of one target readable (masked, not hidden), or run keyturn with the pair itself."
             }
-            Block::ClocksDisagree => "Correct the clock of the GitLab server.",
+            Block::ClocksDisagree => {
+                "Correct the clock of the GitLab server. A marker that it wrote for the future counts again when that time has \
+                 come, or when the pair is written anew by hand."
+            }
             Block::LastUseUnknown { .. } => "Allow iam:GetAccessKeyLastUsed on the user.",
             Block::Refused => {
                 "Check the masking rule and the attributes of the secret variable: a secret access key has 40 \
@@ -422,6 +435,10 @@ impl fmt::Display for Block {
                 f,
                 "targets hold different keys, and the secret of the newest, {key}, can't be read anywhere",
             ),
+            Block::HeldElsewhere { key } => write!(
+                f,
+                "no key was created or removed: another variable, which keyturn does not write, holds {key} too"
+            ),
             Block::Dead { .. } => f.write_str("nothing was changed: the pair in the variables does not work"),
             Block::MissingVariable { .. } => {
                 f.write_str("nothing was changed: a variable does not exist and KEYTURN_CREATE is false")
@@ -432,11 +449,12 @@ impl fmt::Display for Block {
             ),
             Block::ClocksDisagree => write!(
                 f,
-                "no key was removed: the clocks of AWS and GitLab differ by more than {}",
+                "no key was created or removed: the clocks of AWS and GitLab differ by more than {}, or did \
+                 when a marker was written",
                 human(Bounds::DEFAULT.clock_skew),
             ),
             Block::LastUseUnknown { key } => {
-                write!(f, "{key} was not retired: its last use can't be read")
+                write!(f, "no key was created or retired: the last use of {key} can't be read")
             }
             Block::Refused => f.write_str("nothing was changed: GitLab refused the new secret"),
         }

@@ -17,6 +17,8 @@ pub struct World {
     pub keys: Vec<Key>,
     /// The targets, as a look shows them.
     pub targets: Vec<Target>,
+    /// Keys in variables that are no targets.
+    pub elsewhere: Vec<KeyId>,
     /// The intent record.
     pub journal: Journal,
 }
@@ -28,6 +30,7 @@ impl World {
             clocks: facts.clocks,
             keys: facts.keys.clone(),
             targets: facts.targets.clone(),
+            elsewhere: facts.elsewhere.clone(),
             journal: facts.journal,
         }
     }
@@ -39,6 +42,7 @@ impl World {
             full: true,
             keys: self.keys.clone(),
             targets: self.targets.clone(),
+            elsewhere: self.elsewhere.clone(),
             journal: self.journal,
             run,
         }

@@ -36,17 +36,12 @@ fn prove(scenario: Scenario) {
         );
     }
     assert!(!report.truncated, "{}: more states than expected", scenario.name);
-    if report.cut > 0 {
-        println!(
-            "    left out: {} creations of a ninth key that something still names",
-            report.cut
-        );
-        assert!(
-            scenario.runs > 1 && scenario.lag,
-            "{}: more keys than the model tells apart",
-            scenario.name
-        );
-    }
+    // Two runs and lists that lag can name more keys than the model tells apart; the figures say how often that was.
+    assert!(
+        report.cut == 0 || scenario.runs > 1 && scenario.lag,
+        "{}: more keys than the model tells apart",
+        scenario.name
+    );
     let missed: Vec<&str> = (0..seen::NAMES.len())
         .filter(|at| scenario.expect & !report.seen & (1 << at) != 0)
         .map(|at| seen::NAMES[at])
@@ -100,14 +95,15 @@ fn two_targets_whatever_fails() {
         ROLE,
         [READABLE, HIDDEN],
     ));
-    let back = USUAL | seen::ROLLED_BACK;
-    prove(Scenario {
-        expect: back,
-        ..two("two targets, role, hidden and readable", ROLE, [HIDDEN, READABLE])
-    });
+    // The one that can be read is written first, so that none of these ever has to go back.
+    prove(two(
+        "two targets, role, hidden and readable",
+        ROLE,
+        [HIDDEN, READABLE],
+    ));
     prove(two("two targets, self, hidden", OWN, [HIDDEN, HIDDEN]));
     prove(Scenario {
-        expect: back,
+        expect: USUAL | seen::ROLLED_BACK,
         ..two(
             "two targets, self, the own one last, hidden",
             Signer::Own(1),
@@ -178,26 +174,42 @@ fn people_meanwhile() {
         faults: Some(0),
         ..one("somebody creates a key", ROLE, READABLE)
     });
-    for (name, hidden, leftovers) in [
+    for (name, signer, hidden, leftovers) in [
         // The key that a person replaced, where no marker ever named it, is not proved to be ours.
         (
             "somebody replaces the pair by hand, readable",
+            ROLE,
             READABLE,
             &["slot_occupied"][..],
         ),
         // Whose a hidden secret is, when both halves were replaced by hand, only that person knows.
         (
             "somebody replaces the pair by hand, hidden",
+            ROLE,
             HIDDEN,
             &["slot_occupied", "owner_unknown"][..],
+        ),
+        // A run that is handed one half of each can't sign, where no marker says whose the secret is.
+        (
+            "somebody replaces the pair by hand, self, readable",
+            OWN,
+            READABLE,
+            &["slot_occupied", "no_credential"][..],
+        ),
+        (
+            "somebody replaces the pair by hand, self, hidden",
+            OWN,
+            HIDDEN,
+            &["slot_occupied", "owner_unknown", "no_credential"][..],
         ),
     ] {
         prove(Scenario {
             foreign: 1,
             edits: 1,
+            half_edits: true,
             faults: Some(0),
             leftovers,
-            ..one(name, ROLE, hidden)
+            ..one(name, signer, hidden)
         });
     }
 }
@@ -218,17 +230,32 @@ fn from_nothing() {
 #[test]
 fn from_anything() {
     let expect = seen::ROTATED | seen::TORN | seen::RETIRED | seen::MENDED | seen::REAPED;
-    for (name, hidden, leftovers) in [
+    for (name, signer, hidden, leftovers) in [
         // Keys that nothing proves to be ours, and keys that somebody deactivated, are left to a person.
         (
-            "from any state, readable",
+            "from any state, role, readable",
+            ROLE,
             READABLE,
             &["slot_occupied", "key_disabled"][..],
         ),
         (
-            "from any state, hidden",
+            "from any state, role, hidden",
+            ROLE,
             HIDDEN,
             &["slot_occupied", "key_disabled", "owner_unknown"][..],
+        ),
+        // A run that signs with the pair can do nothing where the pair does not work.
+        (
+            "from any state, self, readable",
+            OWN,
+            READABLE,
+            &["slot_occupied", "key_disabled", "no_credential"][..],
+        ),
+        (
+            "from any state, self, hidden",
+            OWN,
+            HIDDEN,
+            &["slot_occupied", "key_disabled", "owner_unknown", "no_credential"][..],
         ),
     ] {
         prove(Scenario {
@@ -238,7 +265,7 @@ fn from_anything() {
             sts_fails: false,
             leftovers,
             expect,
-            ..one(name, ROLE, hidden)
+            ..one(name, signer, hidden)
         });
     }
 }
@@ -280,6 +307,27 @@ fn two_overlapping_runs() {
             ROLE,
             HIDDEN,
         ))
+    });
+}
+
+#[test]
+fn two_overlapping_runs_of_two_targets() {
+    prove(Scenario {
+        runs: 2,
+        faults: Some(0),
+        lag: false,
+        expect: USUAL & !seen::UNDONE,
+        ..two("two runs, two targets, role", ROLE, [READABLE, HIDDEN])
+    });
+}
+
+#[test]
+fn two_overlapping_runs_with_a_fault() {
+    prove(Scenario {
+        runs: 2,
+        lag: false,
+        in_flight: 1,
+        ..one("two runs, a fault, role", ROLE, READABLE)
     });
 }
 
@@ -345,17 +393,43 @@ fn two_overlapping_runs_with_lagging_lists() {
 
 #[test]
 #[ignore = "minutes"]
-fn two_overlapping_runs_with_a_fault() {
-    prove(Scenario {
-        runs: 2,
-        lag: false,
-        in_flight: 1,
-        ..one("two runs, a fault, role", ROLE, READABLE)
-    });
+fn two_overlapping_runs_that_sign_with_the_pair_and_a_fault() {
     prove(Scenario {
         runs: 2,
         lag: false,
         in_flight: 1,
         ..one("two runs, a fault, self", OWN, HIDDEN)
     });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn a_race_for_the_quota_and_a_fault() {
+    prove(Scenario {
+        runs: 2,
+        lag: false,
+        in_flight: 1,
+        quota_race: true,
+        ties: false,
+        expect: USUAL | seen::TWO_CREATORS | seen::THREE_KEYS,
+        ..one("two runs, IAM lets both create, and a fault", ROLE, READABLE)
+    });
+}
+
+#[test]
+#[ignore = "minutes"]
+fn one_target_any_number_of_faults() {
+    for (name, signer, hidden) in [
+        ("one target, role, readable, all faults", ROLE, READABLE),
+        ("one target, role, hidden, all faults", ROLE, HIDDEN),
+        ("one target, self, readable, all faults", OWN, READABLE),
+        ("one target, self, hidden, all faults", OWN, HIDDEN),
+    ] {
+        prove(Scenario {
+            faults: None,
+            in_flight: 1,
+            expect: LATE,
+            ..one(name, signer, hidden)
+        });
+    }
 }

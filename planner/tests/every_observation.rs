@@ -31,12 +31,16 @@ impl fmt::Display for Breach {
             full,
             keys,
             targets,
+            elsewhere,
             journal,
             run,
         } = &self.facts;
         writeln!(f, "{}; yet: {}", self.law, common::words(&self.verdict))?;
         writeln!(f, "  {:?}", self.verdict)?;
-        writeln!(f, "  {clocks:?}, full: {full}, {journal:?}")?;
+        writeln!(
+            f,
+            "  {clocks:?}, full: {full}, {journal:?}, elsewhere: {elsewhere:?}"
+        )?;
         for key in keys {
             writeln!(f, "  {key:?}")?;
         }
@@ -55,6 +59,7 @@ impl fmt::Display for Breach {
 /// Decides, judges, and where a second look is asked for takes it: a full one, which must confirm the step, and one that
 /// is not full, which must not.
 fn judge(facts: &mut Facts, policy: &Policy, planner: Planner<'_>, tally: &mut Tally) -> Option<Box<Breach>> {
+    tally.observe();
     let decide = |facts: &Facts, tally: &mut Tally| {
         let verdict = planner(facts, policy);
         tally.count(&verdict);
@@ -168,10 +173,14 @@ fn no_decision_on_any_observation_breaks_a_law() {
     });
     let mut all = Tally::new();
     for (name, found) in &results {
-        println!("{:>9}  {name}", found.tally.total());
+        println!("{:>9}  {name}", found.tally.observations());
         all.add(&found.tally);
     }
-    println!("{:>9}  observations in all", all.total());
+    println!(
+        "every observation: {} observations, {} decisions",
+        all.observations(),
+        all.decisions()
+    );
     for (kind, count) in all.rows() {
         println!("{count:>9}  {kind}");
     }
@@ -196,6 +205,7 @@ fn each_wrong_planner_breaks_the_law_that_is_there_for_it() {
     }
     let missed: Vec<&str> = results.iter().filter_map(|(_, missed)| *missed).collect();
     assert_eq!(missed, [""; 0], "no law catches these");
+    println!("every observation: {} wrong planners caught", results.len());
 }
 
 /// What is to be said of a wrong planner, and its fault when it goes through the whole domain without breaking its law.
@@ -212,7 +222,7 @@ fn tried((fault, planner, law): &(&'static str, wrong::Planner, &str)) -> (Strin
     });
     let line = format!(
         "{:>8} observations until \"{law}\" is broken by a planner that {fault}",
-        tally.total()
+        tally.observations()
     );
     (line, (!caught).then_some(*fault))
 }

@@ -49,8 +49,22 @@ impl Fate {
     }
 }
 
-fn request_words(act: Act) -> &'static str {
-    match act {
+/// What the keys of a table are called, by their numbers.
+type Names = &'static [&'static str];
+
+const ROTATING: Names = &["old", "new"];
+const AFTER_AN_ORPHAN: Names = &["old", "orphan", "new"];
+
+/// A request that was decided.
+#[derive(Clone, Copy)]
+struct Asked {
+    act: Act,
+    /// It is about a key that no target ever held.
+    orphan: bool,
+}
+
+fn request_words(Asked { act, orphan }: Asked, targets: usize) -> String {
+    let words = match act {
         Act::Journal => "write the intent",
         Act::Create => "create the new key",
         Act::Verify(_) => "prove the new key",
@@ -58,11 +72,21 @@ fn request_words(act: Act) -> &'static str {
         Act::WriteId(..) => "write the id",
         Act::SwitchSigner(_) => "sign with the new key",
         Act::Deactivate(_) => "deactivate the old key",
-        Act::Delete(0) => "delete the old key",
-        Act::Delete(_) => "delete the orphan",
+        Act::Delete(_) if orphan => "delete the orphan",
+        Act::Delete(_) => "delete the old key",
         Act::Undo(_) => "delete the new key again",
         Act::None => "nothing",
+    };
+    match act {
+        Act::WriteSecret(target, _) | Act::WriteId(target, ..) if targets > 1 => {
+            format!("{words} in the {}", place(target.into()))
+        }
+        _ => words.to_owned(),
     }
+}
+
+fn place(target: usize) -> &'static str {
+    ["first", "second"][target]
 }
 
 fn ended(verdict: Option<&Verdict>) -> &'static str {
@@ -81,7 +105,7 @@ fn run(
     search: &Search<'_>,
     mut world: World,
     fate: Option<(usize, Fate)>,
-) -> (World, Vec<Act>, Option<Verdict>, bool) {
+) -> (World, Vec<Asked>, Option<Verdict>, bool) {
     let scenario = search.scenario;
     let mut asked = Vec::new();
     let Some(mut process) = Process::start(&world, scenario) else {
@@ -93,7 +117,7 @@ fn run(
     for _ in 0..200 {
         match process.phase {
             Phase::Read(target) => process.read(&world, scenario, target, false),
-            Phase::List => {
+            Phase::List | Phase::Decide => {
                 process.list(&world, 0);
                 if let Settled::Ended(end) = settle(&mut process, &world) {
                     return (world, asked, Some(end), true);
@@ -101,7 +125,11 @@ fn run(
             }
             Phase::Send => {
                 process.begin();
-                asked.push(process.act);
+                let orphan = matches!(process.act, Act::Delete(key) if !world.key(key).published);
+                asked.push(Asked {
+                    act: process.act,
+                    orphan,
+                });
                 let fate = fate
                     .filter(|(number, _)| *number + 1 == asked.len())
                     .map(|(_, fate)| fate);
@@ -154,24 +182,23 @@ fn run(
     unreachable!("a run has an end");
 }
 
-fn keys(world: &World, old: u8) -> String {
+fn keys(world: &World, names: Names) -> String {
     let state = |key: u8| match world.key(key).state {
         ACTIVE => "Active",
         INACTIVE => "Inactive",
         _ => "gone",
     };
-    let new = if world.key(old + 1).state == FREE {
-        String::new()
-    } else {
-        format!(", new {}", state(old + 1))
-    };
-    format!("old {}{new}", state(old))
+    let there = (0..KEYS).map(small).filter(|key| world.key(*key).state != FREE);
+    let each: Vec<String> = there
+        .map(|key| format!("{} {}", names[usize::from(key)], state(key)))
+        .collect();
+    each.join(", ")
 }
 
-fn pair(world: &World, old: u8) -> String {
-    let name = |key: u8| if key == old { "old" } else { "new" };
-    let pair = world.pairs[0];
-    if world.works(0).is_some() {
+fn pair(world: &World, target: usize, names: Names) -> String {
+    let name = |key: u8| names[usize::from(key)];
+    let pair = world.pairs[target];
+    if world.works(target).is_some() {
         format!("works, {}", name(pair.id.value))
     } else {
         format!(
@@ -182,11 +209,21 @@ fn pair(world: &World, old: u8) -> String {
     }
 }
 
-fn done(acts: &[Act]) -> String {
-    let words: Vec<&str> = acts
+fn pairs(world: &World, targets: usize, names: Names) -> String {
+    if targets == 1 {
+        return pair(world, 0, names);
+    }
+    let each: Vec<String> = (0..targets)
+        .map(|target| format!("{} {}", place(target), pair(world, target, names)))
+        .collect();
+    each.join("; ")
+}
+
+fn done(asked: &[Asked], targets: usize) -> String {
+    let words: Vec<String> = asked
         .iter()
-        .filter(|act| !matches!(act, Act::Verify(_)))
-        .map(|act| request_words(*act))
+        .filter(|asked| !matches!(asked.act, Act::Verify(_)))
+        .map(|asked| request_words(*asked, targets))
         .collect();
     if words.is_empty() {
         "nothing".to_owned()
@@ -203,11 +240,13 @@ fn later(search: &Search<'_>, mut world: World, ticks: u8) -> World {
 }
 
 /// One table: from this world, every fate of every request of the run that follows.
-fn table(text: &mut String, search: &Search<'_>, world: &World) {
+fn table(text: &mut String, search: &Search<'_>, world: &World, names: Names) {
+    let targets = search.scenario.hidden.len();
     text.push_str("| request | what befalls it | that run ends | keys then | the pair then | the next run, minutes later | and once the waits are over |\n");
     text.push_str("|---|---|---|---|---|---|---|\n");
     let (_, plan, ..) = run(search, *world, None);
-    for (number, act) in plan.iter().enumerate() {
+    for (number, asked) in plan.iter().enumerate() {
+        let act = asked.act;
         for fate in Fate::ALL {
             let sent = !matches!(act, Act::Verify(_) | Act::SwitchSigner(_));
             if !sent && !matches!(fate, Fate::DiesAfter) {
@@ -221,29 +260,30 @@ fn table(text: &mut String, search: &Search<'_>, world: &World) {
                 (Some(Verdict::Incomplete(_)), true) if fate == Fate::Refused => "fails, with the reason",
                 (Some(end), true) => ended(Some(end)),
             };
-            let owner = after.pairs[0].secret.value;
-            assert!(
-                after.is(owner, ACTIVE),
-                "{act:?} {fate:?}: the secret is that of an Active key"
-            );
+            for pair in &after.pairs[..targets] {
+                assert!(
+                    after.is(pair.secret.value, ACTIVE),
+                    "{act:?} {fate:?}: the secret is that of an Active key"
+                );
+            }
             let (next, acts, next_end, _) = run(search, after, None);
             let rested = later(search, next, search.scenario.marker_cap() + 1);
             let (last, last_acts, last_end, _) = run(search, rested, None);
             assert!(
-                last.works(0).is_some(),
+                last.works(0).is_some() && (0..targets).all(|target| last.works(target) == last.works(0)),
                 "{act:?} {fate:?}: the pair works in the end"
             );
             let _ = writeln!(
                 text,
                 "| {} | {} | {how} | {} | {} | {}: {} | {}: {} |",
-                request_words(*act),
+                request_words(*asked, targets),
                 fate.words(),
-                keys(&after, 0),
-                pair(&after, 0),
+                keys(&after, names),
+                pairs(&after, targets, names),
                 ended(next_end.as_ref()),
-                done(&acts),
+                done(&acts, targets),
                 ended(last_end.as_ref()),
-                done(&last_acts),
+                done(&last_acts, targets),
             );
         }
     }
@@ -253,10 +293,10 @@ fn document() -> String {
     let mut text = String::from(
         "# What every failure leaves behind\n\n\
          Written by a test from the model in which the planner is proved (`planner/tests/failure_model.rs`); don't edit it.\n\n\
-         One target, due at an age, grace 24 hours, deactivated keys deleted after a soak. *Torn* means that id and secret\n\
-         belong to different keys: jobs that start then can't sign, jobs that run already are not affected. Both keys are Active\n\
-         meanwhile, so the next run mends it with one write of a public id. In no row is the secret of the pair that of a key\n\
-         that is Inactive or gone.\n\n\
+         One target, due at an age, grace 24 hours, deactivated keys deleted after a soak, where nothing else is said. *Torn*\n\
+         means that id and secret belong to different keys: jobs that start then can't sign, jobs that run already are not\n\
+         affected. Both keys are Active meanwhile, so the next run mends it with one write of a public id. In no row is the secret\n\
+         of a pair that of a key that is Inactive or gone.\n\n\
          The words before the colons are the ends of runs as reports name them; after the colons stands what the run did.\n",
     );
     for (name, signer, hidden) in [
@@ -281,16 +321,57 @@ fn document() -> String {
         let search = Search::new(&scenario, &planner::next);
         let begin = search.starts()[0];
         let _ = write!(text, "\n## A rotation, {name}\n\n");
-        table(&mut text, &search, &begin);
+        table(&mut text, &search, &begin, ROTATING);
         let (rotated, ..) = run(&search, begin, None);
         let rested = later(&search, rotated, scenario.marker_cap() - 1);
         let _ = write!(text, "\n## The grace is over, {name}\n\n");
-        table(&mut text, &search, &rested);
+        table(&mut text, &search, &rested, ROTATING);
         let (deactivated, ..) = run(&search, rested, None);
         let soaked = later(&search, deactivated, 1);
         let _ = write!(text, "\n## The soak is over, {name}\n\n");
-        table(&mut text, &search, &soaked);
+        table(&mut text, &search, &soaked, ROTATING);
     }
+    let usual = Scenario {
+        by_age: true,
+        soak: true,
+        ..Scenario::new("", Signer::Own(0), &[true])
+    };
+    let search = Search::new(&usual, &planner::next);
+    let begin = search.starts()[0];
+    let cut_at = |wanted: fn(&Act) -> bool| {
+        let (_, plan, ..) = run(&search, begin, None);
+        let number = plan.iter().position(|asked| wanted(&asked.act));
+        run(&search, begin, number.map(|number| (number, Fate::DiesAfter))).0
+    };
+    let torn = cut_at(|act| matches!(act, Act::WriteSecret(..)));
+    text.push_str(
+        "\n## A run was killed between the two writes, signed by the pair itself, the secret hidden\n\n",
+    );
+    table(&mut text, &search, &torn, ROTATING);
+    let orphaned = cut_at(|act| matches!(act, Act::Create));
+    let orphaned = later(&search, orphaned, usual.marker_cap() + 1);
+    text.push_str("\n## A run was killed after it created a key, the grace ago, signed by the pair itself, the secret hidden\n\n");
+    table(&mut text, &search, &orphaned, AFTER_AN_ORPHAN);
+
+    let immediate = Scenario {
+        immediate: true,
+        soak: false,
+        ..usual.clone()
+    };
+    let search = Search::new(&immediate, &planner::next);
+    text.push_str(
+        "\n## A rotation with a grace of zero and no soak, signed by the pair itself, the secret hidden\n\n",
+    );
+    table(&mut text, &search, &search.starts()[0], ROTATING);
+
+    let two = Scenario {
+        by_age: true,
+        soak: true,
+        ..Scenario::new("", Signer::Role, &[false, false])
+    };
+    let search = Search::new(&two, &planner::next);
+    text.push_str("\n## A rotation of two targets, signed by a role, the secrets readable\n\n");
+    table(&mut text, &search, &search.starts()[0], ROTATING);
     text
 }
 

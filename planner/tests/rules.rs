@@ -235,7 +235,7 @@ fn an_inactive_key_that_was_used_a_moment_ago_is_not_deleted_yet() {
         })
     };
     assert_eq!(retired(&at(MINUTE)), "wait in_use OLD");
-    assert_eq!(retired(&at(HOUR)), "look, then delete OLD");
+    assert_eq!(retired(&at(HOUR)), "wait delete_after OLD");
 }
 
 #[test]

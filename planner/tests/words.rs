@@ -72,6 +72,7 @@ fn blocks() -> Vec<Block> {
         Block::KeyDisabled { target, key },
         Block::SlotOccupied { key },
         Block::Split { key },
+        Block::HeldElsewhere { key },
         Block::Dead { target },
         Block::MissingVariable { target },
         Block::AllHidden,
@@ -86,14 +87,15 @@ fn blocks() -> Vec<Block> {
         Block::KeyDisabled { .. } => 3,
         Block::SlotOccupied { .. } => 4,
         Block::Split { .. } => 5,
-        Block::Dead { .. } => 6,
-        Block::MissingVariable { .. } => 7,
-        Block::AllHidden => 8,
-        Block::ClocksDisagree => 9,
-        Block::LastUseUnknown { .. } => 10,
-        Block::Refused => 11,
+        Block::HeldElsewhere { .. } => 6,
+        Block::Dead { .. } => 7,
+        Block::MissingVariable { .. } => 8,
+        Block::AllHidden => 9,
+        Block::ClocksDisagree => 10,
+        Block::LastUseUnknown { .. } => 11,
+        Block::Refused => 12,
     };
-    assert!(all.iter().map(number).eq(0..12));
+    assert!(all.iter().map(number).eq(0..13));
     all
 }
 
@@ -120,7 +122,11 @@ fn incompletes() -> Vec<Incomplete> {
 
 /// Settings that contradict each other, one for each reason.
 fn refusals() -> Vec<PolicyError> {
-    let refused = |settings: Settings| Policy::new(settings, Bounds::DEFAULT, true).unwrap_err();
+    let refused_within = |settings: Settings, bounds: Bounds| match Policy::new(settings, bounds, true) {
+        Err(why) => why,
+        Ok(policy) => unreachable!("{policy:?}"),
+    };
+    let refused = |settings| refused_within(settings, Bounds::DEFAULT);
     vec![
         refused(Settings {
             grace: secs(HOUR),
@@ -135,15 +141,13 @@ fn refusals() -> Vec<PolicyError> {
             max_age: Some(secs(38 * DAY)),
             ..Settings::default()
         }),
-        Policy::new(
+        refused_within(
             Settings::default(),
             Bounds {
                 orphan: secs(20 * MINUTE),
                 ..Bounds::DEFAULT
             },
-            true,
-        )
-        .unwrap_err(),
+        ),
     ]
 }
 

@@ -25,7 +25,8 @@ use crate::secret::{KeyPair, Secret};
 /// With this, a network without a way to AWS is told within 10 s, all attempts counted; one lost packet is survived.
 const CONNECT: Duration = Duration::from_secs(2);
 const ATTEMPT: Duration = Duration::from_secs(6);
-const OPERATION: Duration = Duration::from_secs(20);
+/// One request to AWS with all its attempts.
+pub const OPERATION: Duration = Duration::from_secs(20);
 /// For all sources of credentials together.
 const CREDENTIALS: Duration = Duration::from_secs(15);
 /// IAM's control plane of the partition `aws`, and the region when none is set.

@@ -418,10 +418,12 @@ fn refused(doing: Doing<'_>, code: &str, message: &str) -> Failure {
                 "Check the settings, first the name of the IAM user.",
             )
         }
-        "LimitExceeded" | "LimitExceededException" => Failure::blocked(
+        // The list had a free place, so it was behind, or another run was quicker. No person should delete a key for that.
+        "LimitExceeded" | "LimitExceededException" => Failure::incomplete(
             "quota",
-            format!("{undone}: the user has as many access keys as AWS allows ({message})"),
-            "Delete an access key that nobody uses.",
+            format!(
+                "{undone}: the user has as many access keys as AWS allows, which its list did not show ({message})"
+            ),
         ),
         "InvalidIdentityToken" => Failure::blocked(
             "credential_refused",
@@ -502,7 +504,7 @@ mod tests {
             (403, "ExpiredToken", "credential_expired", Class::Blocked),
             (404, "NoSuchEntity", "user_unknown", Class::Blocked),
             (400, "ValidationError", "invalid_request", Class::Blocked),
-            (409, "LimitExceeded", "quota", Class::Blocked),
+            (409, "LimitExceeded", "quota", Class::Incomplete),
             (400, "Throttling", "aws_throttled", Class::Incomplete),
             (503, "Throttling", "aws_error", Class::Incomplete),
             (500, "ServiceFailure", "aws_error", Class::Incomplete),

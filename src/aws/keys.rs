@@ -19,7 +19,10 @@ use crate::failure::{Failure, Written};
 use crate::secret::{KeyPair, Secret};
 
 /// CreateAccessKey is sent once and waited for this long.
-const CREATE: Duration = Duration::from_secs(15);
+pub const CREATE: Duration = Duration::from_secs(15);
+
+/// No key has this id: those that AWS issues are written with A to Z and 2 to 7.
+const NO_KEY: &str = "AKIA0000000000000000";
 
 /// An access key that was just created. Its secret exists nowhere else.
 #[derive(Debug)]
@@ -71,6 +74,11 @@ impl Connection {
                     return Ok((LastUsed::Unknown, None));
                 }
                 let undone = format!("the last use of {id} could not be read");
+                if trouble.code() == Some("NoSuchEntity") {
+                    let why =
+                        format!("{undone}: it is listed, and IAM knows no such key; the list is behind");
+                    return Err(Failure::incomplete("list_behind", why));
+                }
                 return Err(self.failure(&trouble, &undone, "iam:GetAccessKeyLastUsed"));
             }
         };
@@ -131,6 +139,52 @@ impl Connection {
         match key {
             Some(key) => Written::Done(key),
             None => Written::Unclear(self.failure(&Trouble::NotAws(200), &undone, "iam:CreateAccessKey")),
+        }
+    }
+
+    /// Asks IAM to deactivate and to delete a key that can't exist. Whoever may do it is told that there is no such key, and
+    /// whoever may not is told so: before a key is created that could never be retired. IAM judges the rights first.
+    ///
+    /// # Errors
+    ///
+    /// When one of the two is not allowed, or IAM does not answer.
+    pub async fn may_retire(&self, user: &str) -> Result<(), Failure> {
+        let undone = format!("no access key of {user} was created");
+        let deactivates = self
+            .iam()
+            .update_access_key()
+            .user_name(user)
+            .access_key_id(NO_KEY);
+        let updated = deactivates.status(StatusType::Inactive).send().await;
+        self.answered_no_such_key(
+            updated.err().map(|error| Trouble::of(&error)),
+            &undone,
+            "iam:UpdateAccessKey",
+        )?;
+        let deletes = self
+            .iam()
+            .delete_access_key()
+            .user_name(user)
+            .access_key_id(NO_KEY);
+        let deleted = deletes.send().await;
+        self.answered_no_such_key(
+            deleted.err().map(|error| Trouble::of(&error)),
+            &undone,
+            "iam:DeleteAccessKey",
+        )
+    }
+
+    fn answered_no_such_key(
+        &self,
+        trouble: Option<Trouble>,
+        undone: &str,
+        action: &'static str,
+    ) -> Result<(), Failure> {
+        match trouble {
+            Some(trouble) if trouble.code() != Some("NoSuchEntity") => {
+                Err(self.failure(&trouble, undone, action))
+            }
+            Some(_) | None => Ok(()),
         }
     }
 

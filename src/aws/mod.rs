@@ -14,8 +14,8 @@ mod proof;
 mod secrets_manager;
 mod transport;
 
-pub use connection::{AwsSettings, Connection};
+pub use connection::{AwsSettings, Connection, OPERATION};
 pub use identity::{Caller, CallerFailure, CallerKind};
-pub use keys::NewKey;
-pub use proof::{Answer, Unproved};
+pub use keys::{CREATE, NewKey};
+pub use proof::{Answer, Unproved, longest_proof};
 pub use transport::check_pem;

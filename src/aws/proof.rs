@@ -19,6 +19,12 @@ const IN_A_ROW: usize = 3;
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// The longest that [`Connection::prove`] takes: a row of acceptances that begins just before `settle` and `budget` are over
+/// is waited out, and by then each answer is given up after a second.
+pub fn longest_proof(settle: Duration, budget: Duration) -> Duration {
+    settle.saturating_add(budget).saturating_add(settle) + PAUSE * 4
+}
+
 /// What STS says of a pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
@@ -67,7 +73,7 @@ impl Connection {
 
     /// Waits until the pair is accepted for good: three times in a row, spread over `settle`, by the region's STS and by
     /// us-east-1's in turn. A refusal starts the row anew. With no time to settle one acceptance by each is enough.
-    /// It takes no longer than `settle` and `budget` together, and the answer that is being waited for.
+    /// How long that may take, [`longest_proof`] says.
     pub async fn prove(
         &self,
         pair: &KeyPair,

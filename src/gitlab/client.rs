@@ -12,14 +12,15 @@ use rustls::pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 
 use super::errors::{self, Cause, Document, Doing};
-use crate::clock::ServerClock;
+use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
 use crate::secret::Secret;
 
 const ATTEMPTS: u32 = 3;
 /// With this, a network without a way to GitLab is told within 10 s, all attempts counted; one lost packet is survived.
 const CONNECT: Duration = Duration::from_millis(2500);
-const REQUEST: Duration = Duration::from_secs(8);
+/// An attempt that has no whole answer by then is given up.
+pub const ANSWERED_WITHIN: Duration = Duration::from_secs(8);
 /// Idle connections are dropped before any server in front of GitLab does, so that a request that may be sent only once
 /// does not die on a connection that was closed meanwhile.
 const IDLE: Duration = Duration::from_secs(5);
@@ -73,6 +74,7 @@ pub struct Gitlab {
     pub(super) http: Client,
     root: Url,
     clock: ServerClock,
+    deadline: Option<Deadline>,
 }
 
 /// An answer, whatever its status.
@@ -159,7 +161,7 @@ impl Gitlab {
             .redirect(redirect::Policy::none())
             .retry(reqwest::retry::never())
             .connect_timeout(CONNECT)
-            .timeout(REQUEST)
+            .timeout(ANSWERED_WITHIN)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(1);
         if let Some(pem) = &settings.ca_pem {
@@ -177,7 +179,23 @@ impl Gitlab {
             http,
             root,
             clock: ServerClock::default(),
+            deadline: None,
         })
+    }
+
+    /// Nothing is sent again that could be without an answer at this time. Whether it is sent at all is the planner's to
+    /// say.
+    pub fn until(self, deadline: Deadline) -> Gitlab {
+        Gitlab {
+            deadline: Some(deadline),
+            ..self
+        }
+    }
+
+    /// Whether an attempt after this pause has the time for its answer and for what must follow it.
+    fn has_time(&self, pause: Duration, following: Duration) -> bool {
+        self.deadline
+            .is_none_or(|deadline| deadline.left() >= pause + ANSWERED_WITHIN + following)
     }
 
     /// GitLab's time, by the `Date` header of every answer.
@@ -209,17 +227,20 @@ impl Gitlab {
 
     /// Reads, and reads again after what may pass.
     pub(super) async fn get(&self, url: Url, doing: &Doing<'_>) -> Result<Answer, Failure> {
+        let has_time = |pause: &Duration| self.has_time(*pause, Duration::ZERO);
         let mut attempt = 1;
         loop {
             let pause = match self.send(self.http.get(url.clone())).await {
-                Sent::Answered(answer) => match pause_after(&answer, attempt) {
+                Sent::Answered(answer) => match pause_after(&answer, attempt).filter(has_time) {
                     Some(pause) => pause,
                     None => return Ok(answer),
                 },
-                Sent::Never(cause) | Sent::Lost(cause) => match pause_after_silence(&cause, attempt) {
-                    Some(pause) => pause,
-                    None => return Err(cause.failed(doing)),
-                },
+                Sent::Never(cause) | Sent::Lost(cause) => {
+                    match pause_after_silence(&cause, attempt).filter(has_time) {
+                        Some(pause) => pause,
+                        None => return Err(cause.failed(doing)),
+                    }
+                }
             };
             tokio::time::sleep(pause).await;
             attempt += 1;
@@ -229,7 +250,9 @@ impl Gitlab {
     /// Writes. A repeatable request (a PUT of the same value: GitLab has no precondition and no version, so the second
     /// is as good as the first) is sent again after what may pass; any other only when the connection was never made.
     ///
-    /// One attempt whose outcome is unknown makes the whole unknown, unless a later one succeeds.
+    /// One attempt whose outcome is unknown makes the whole unknown, unless a later one succeeds. The last attempts leave
+    /// the time in which the other half of a pair can be written: a pair that is torn when the run ends stays so until the
+    /// next one.
     pub(super) async fn write(
         &self,
         request: impl Fn() -> RequestBuilder,
@@ -268,7 +291,7 @@ impl Gitlab {
                     (cause, false, pause)
                 }
             };
-            if let Some(pause) = pause {
+            if let Some(pause) = pause.filter(|pause| self.has_time(*pause, ANSWERED_WITHIN)) {
                 if !certain {
                     unknown = Some(cause);
                 }

@@ -49,7 +49,7 @@ pub(super) struct Cause {
 }
 
 impl Cause {
-    fn blocked(reason: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Cause {
+    pub(super) fn blocked(reason: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Cause {
         Cause {
             class: Class::Blocked,
             reason,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::client::{Answer, Outcome};
 use super::errors::{self, Cause, Doing};
 use super::{Container, Gitlab};
-use crate::failure::{Failure, Written};
+use crate::failure::{Class, Failure, Written};
 use crate::secret::Secret;
 
 /// The most that GitLab returns in one page.
@@ -299,7 +299,9 @@ impl Gitlab {
                     ("protected", variable.protected, new.protected),
                 ];
                 let differing = attributes.iter().find(|(_, is, should)| is != should);
-                differing.map(|(name, is, _)| format!("GitLab answered with the attribute {name} = {is}"))
+                differing.map(|(name, is, _)| {
+                    Difference::Here(format!("GitLab answered with the attribute {name} = {is}"))
+                })
             })
         })
     }
@@ -315,50 +317,74 @@ pub(super) fn conclude(
     outcome: Outcome,
     doing: &Doing<'_>,
     value: &Secret,
-    differs: impl Fn(&Variable) -> Option<String>,
+    differs: impl Fn(&Variable) -> Option<Difference>,
 ) -> Written<Variable> {
     match outcome {
         Outcome::Refused(cause) => Written::Refused(cause.without(value).failed(doing)),
         Outcome::Unclear(cause) => Written::Unclear(cause.without(value).unclear(doing)),
-        Outcome::Answered(answer) => match compare(&answer, differs) {
-            Ok(variable) => Written::Done(variable),
-            Err(cause) => Written::Unclear(cause.without(value).unclear(doing)),
-        },
+        Outcome::Answered(answer) => {
+            let Ok(wire) = serde_json::from_slice::<Wire>(&answer.body) else {
+                return Written::Unclear(answer.unexpected().without(value).unclear(doing));
+            };
+            let variable = Variable::from(wire);
+            match differs(&variable) {
+                None => Written::Done(variable),
+                Some(Difference::Here(text)) => {
+                    let cause = Cause::incomplete("gitlab_answer_differs", text);
+                    Written::Unclear(cause.without(value).unclear(doing))
+                }
+                // Running again would not bring the other one back.
+                Some(Difference::Elsewhere(text)) => {
+                    let cause = Cause::blocked(
+                        "wrong_variable_answered",
+                        text,
+                        "Compare the variable that GitLab names with what it should hold, and write it anew.",
+                    );
+                    Written::Unclear(Failure {
+                        class: Class::Blocked,
+                        ..cause.without(value).unclear(doing)
+                    })
+                }
+            }
+        }
     }
 }
 
-fn compare(answer: &Answer, differs: impl Fn(&Variable) -> Option<String>) -> Result<Variable, Cause> {
-    let variable = match serde_json::from_slice::<Wire>(&answer.body) {
-        Ok(wire) => Variable::from(wire),
-        Err(_) => return Err(answer.unexpected()),
-    };
-    match differs(&variable) {
-        Some(text) => Err(Cause::incomplete("gitlab_answer_differs", text)),
-        None => Ok(variable),
-    }
+/// How the answer to a write differs from what was sent.
+pub(super) enum Difference {
+    /// It is about the variable that was meant.
+    Here(String),
+    /// It is about another one: a group's `PUT` whose scope matches none overwrites any with that key.
+    Elsewhere(String),
 }
 
 /// In what the answer to a write differs from what was sent, if it does. Undeclared and unlicensed parameters are ignored
 /// by GitLab with success, so success alone proves nothing.
-pub(super) fn differs(variable: &Variable, expected: &Expected<'_>) -> Option<String> {
+pub(super) fn differs(variable: &Variable, expected: &Expected<'_>) -> Option<Difference> {
+    let here = |text: &str| Some(Difference::Here(text.to_owned()));
     if variable.key != expected.key {
-        return Some("GitLab answered with another variable, which may have been overwritten".to_owned());
+        let text = "GitLab answered with another variable, which may have been overwritten";
+        return Some(Difference::Elsewhere(text.to_owned()));
     }
     if variable.environment_scope != expected.scope {
-        return Some(format!(
+        return Some(Difference::Elsewhere(format!(
             "GitLab answered with the variable of another scope ({}), which may have been overwritten",
             errors::cut(&variable.environment_scope)
-        ));
+        )));
     }
     if variable.description.as_deref().unwrap_or("") != expected.description {
-        return Some("GitLab answered with another description".to_owned());
+        return here("GitLab answered with another description");
     }
     let same = variable.hidden
         || variable
             .value
             .as_ref()
             .is_some_and(|value| value.same(expected.value));
-    (!same).then(|| "GitLab answered with another value".to_owned())
+    if same {
+        None
+    } else {
+        here("GitLab answered with another value")
+    }
 }
 
 #[cfg(test)]

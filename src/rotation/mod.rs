@@ -3,9 +3,11 @@
 //! No choice is made here. What to do is `planner::next`'s answer; this module only carries it out and says what it saw.
 //! Nothing is kept between runs: a new run and a resumed run are the same run.
 
+mod budget;
 mod observe;
 mod open;
 mod perform;
+mod time;
 
 use std::time::Duration;
 
@@ -13,12 +15,15 @@ use planner::{Facts, Incomplete, KeyId, Policy, Run, Step, Verdict, next};
 
 use crate::aws::Connection;
 use crate::clock::Deadline;
-use crate::failure::Failure;
+use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
 use crate::stop::Stop;
+
+pub use budget::create_budget;
+use time::{Pauses, in_time};
 
 /// A step without an answer is tried again after a full look, this often in one run.
 const SECOND_CHANCES: u32 = 2;
@@ -40,6 +45,14 @@ pub struct Rotation {
     proved: Vec<(KeyId, Secret)>,
     /// Why STS could not say whose a readable secret is.
     inconclusive: Option<Failure>,
+    /// Why the last use of a key could not be read.
+    use_unread: Option<Failure>,
+    /// Keys whose deletion was confirmed: a list that shows one lags.
+    gone: Vec<KeyId>,
+    /// The identity that signs may deactivate and delete keys.
+    may_retire: bool,
+    /// Requests are signed by the new key from here on.
+    switched: bool,
     /// The key this run created, in case a list that lags does not show it.
     created: Option<planner::Key>,
     run: Run,
@@ -59,9 +72,14 @@ impl Rotation {
 
     /// Runs the circle to its end and reports.
     pub async fn run(mut self, command: Command) -> RotationReport {
-        let mut facts = match self.look().await {
-            Ok(facts) => facts,
-            Err(failure) => return self.report(None, Ending::from(failure)),
+        let (deadline, stop) = (self.deadline, self.stop.clone());
+        let mut facts = match in_time(deadline, &stop, self.look()).await {
+            Some(Ok(facts)) => facts,
+            Some(Err(failure)) => return self.report(None, Ending::from(failure)),
+            None => {
+                let ending = self.out_of_time();
+                return self.report(None, ending);
+            }
         };
         self.run.inactive_at_start = observe::inactive(&facts);
         facts.run = self.run.clone();
@@ -82,6 +100,7 @@ impl Rotation {
     /// Observe, decide, perform.
     async fn circle(&mut self, mut facts: Facts) -> (Facts, Ending) {
         let mut chances = SECOND_CHANCES;
+        let mut pauses = Pauses::default();
         let mut refused = None;
         loop {
             self.run.stopping = self.stop.asked();
@@ -89,51 +108,56 @@ impl Rotation {
             facts.run = self.run.clone();
             let verdict = next(&facts, &self.policy);
             tracing::debug!(?verdict, full = facts.full, "decided");
-            let looked = match verdict {
-                Verdict::Look(step) => {
-                    self.run.proposed = facts.full.then_some(step);
-                    self.look().await
-                }
+            match verdict {
+                Verdict::Look(step) => self.run.proposed = facts.full.then_some(step),
                 Verdict::Do(step) => {
                     if refused == Some(step)
                         && let Some(failure) = self.trouble.clone()
                     {
-                        return (facts, Ending::from(failure));
+                        let torn = self.torn_name(&facts);
+                        return (facts, Ending::from(failure).with_torn(torn));
                     }
                     // Recorded before the request leaves: no lost answer may find a run that believes it sent nothing.
                     self.run.begin(step, &facts.keys);
-                    let stop = self.stop.clone();
-                    let done = tokio::select! {
-                        done = self.perform(step, &mut facts) => done,
-                        () = stop.when_overdue() => return (facts, cut_short(step)),
+                    let (deadline, stop) = (self.deadline, self.stop.clone());
+                    let Some(done) = in_time(deadline, &stop, self.perform(step, &mut facts)).await else {
+                        let ending = self.cut_short(step);
+                        return (facts, ending);
                     };
                     match done {
                         Ok(perform::Done::Folded) => continue,
-                        Ok(perform::Done::LookAgain) => self.look().await,
-                        Err(perform::NotDone::Refused(failure)) => {
-                            self.run.refused(step);
+                        Ok(perform::Done::LookAgain) => {}
+                        Err(not_done) => {
+                            // The half that completes a pair is tried for as long as there is time.
+                            let mends = matches!(step, Step::WriteId { .. })
+                                && not_done.failure().class == Class::Incomplete
+                                && self.pause(&mut pauses).await;
+                            let ends = match &not_done {
+                                perform::NotDone::Refused(_) => {
+                                    self.run.refused(step);
+                                    refused = (!mends).then_some(step);
+                                    step == Step::Create
+                                }
+                                perform::NotDone::Unclear(_) => {
+                                    self.run.unclear(step);
+                                    // Another variable may have been overwritten: no request more.
+                                    not_done.failure().class == Class::Blocked || chances == 0 && !mends
+                                }
+                            };
+                            let failure = not_done.failure().clone();
                             self.trouble = Some(failure.clone());
-                            refused = Some(step);
-                            if matches!(step, Step::Create | Step::Journal) {
-                                return (facts, Ending::from(failure));
+                            if ends {
+                                let torn = self.torn_name(&facts);
+                                return (facts, Ending::from(failure).with_torn(torn));
                             }
-                            self.look().await
-                        }
-                        Err(perform::NotDone::Unclear(failure)) => {
-                            self.run.unclear(step);
-                            self.trouble = Some(failure.clone());
-                            if chances == 0 {
-                                return (facts, Ending::from(failure));
+                            if matches!(not_done, perform::NotDone::Unclear(_)) && !mends {
+                                chances -= 1;
                             }
-                            chances -= 1;
-                            self.look().await
                         }
                     }
                 }
                 // An end is believed only after everything was read again.
-                Verdict::Converged { .. } | Verdict::Wait(_) | Verdict::Blocked(_) if !facts.full => {
-                    self.look().await
-                }
+                Verdict::Converged { .. } | Verdict::Wait(_) | Verdict::Blocked(_) if !facts.full => {}
                 Verdict::Converged { .. }
                 | Verdict::Wait(_)
                 | Verdict::Blocked(_)
@@ -141,10 +165,10 @@ impl Rotation {
                     let ending = self.ending(verdict);
                     return (facts, ending);
                 }
-            };
-            facts = match looked {
+            }
+            facts = match self.look_again(&facts, &mut pauses).await {
                 Ok(looked) => looked,
-                Err(failure) => return (facts, Ending::from(failure)),
+                Err(ending) => return (facts, ending),
             };
         }
     }
@@ -173,6 +197,19 @@ impl Rotation {
                     Ending::from,
                 )
             }
+            Verdict::Blocked(
+                block @ (planner::Block::LastUseUnknown { .. } | planner::Block::SlotOccupied { .. }),
+            ) => match self.use_unread.clone() {
+                Some(failure) => Ending::from(failure),
+                None => Ending::blocked(block),
+            },
+            Verdict::Blocked(planner::Block::HeldElsewhere { key }) => {
+                let places = self.elsewhere().filter(|(held, _)| *held == key);
+                let named: Vec<String> = places.map(|(_, place)| place).collect();
+                let mut ending = Ending::blocked(planner::Block::HeldElsewhere { key });
+                ending.message = format!("{} ({})", ending.message, named.join(", "));
+                ending
+            }
             Verdict::Blocked(block) => Ending::blocked(block),
             Verdict::Incomplete(
                 why @ (Incomplete::UnclearCreate | Incomplete::Unverified | Incomplete::UnclearWrite),
@@ -186,6 +223,18 @@ impl Rotation {
                 next_run: None,
             },
         }
+    }
+
+    /// Logs a step that was done, and keeps it for the report.
+    fn done(&mut self, step: Step) {
+        let target = step.target().map(|target| self.target_name(target));
+        tracing::info!(
+            step = step.word(),
+            key = step.key().map(|key| key.to_string()),
+            target,
+            "{step}"
+        );
+        self.note(step);
     }
 
     fn note(&mut self, step: Step) {
@@ -203,12 +252,6 @@ impl Rotation {
             | Step::Undo { .. } => self.aws.clock().now(),
         };
         let target = step.target().map(|target| self.target_name(target));
-        tracing::info!(
-            step = step.word(),
-            key = step.key().map(|key| key.to_string()),
-            target,
-            "{step}"
-        );
         self.steps.push(Performed {
             step: step.word(),
             key: step.key(),
@@ -234,6 +277,11 @@ impl Rotation {
         )
     }
 
+    /// What the journal calls this rotation: users of two accounts may have one name.
+    fn journal_name(&self) -> String {
+        format!("{}/{}", self.account, self.user)
+    }
+
     /// `group/42/AWS_ACCESS_KEY_ID+AWS_SECRET_ACCESS_KEY@*`
     fn target_name(&self, target: usize) -> String {
         let container = self
@@ -250,23 +298,4 @@ impl Rotation {
         } = &self.settings;
         format!("{container}/{id_variable}+{secret_variable}@{scope}")
     }
-}
-
-/// The end of a run whose last request had no answer when the time to stop was used up.
-fn cut_short(step: Step) -> Ending {
-    Ending::from(Failure::incomplete(
-        "interrupted",
-        format!("the run was asked to stop, and it is not known whether it could {step}"),
-    ))
-}
-
-/// How long a new key may take to become usable, beyond the settle time.
-const PROOF_BUDGET: Duration = Duration::from_secs(60);
-/// What a key takes besides its proof when each answer comes just before it would be given up: the one that creates it,
-/// the last one of the proof, the look before the first write, and both writes.
-const SLOW_ANSWERS: Duration = Duration::from_secs(60);
-
-/// Time that must be left to create a key, so that it can be proved and both halves written before the run must end.
-pub fn create_budget(settle: Duration) -> Duration {
-    settle + PROOF_BUDGET + SLOW_ANSWERS
 }

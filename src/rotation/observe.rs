@@ -11,6 +11,7 @@ use crate::aws::{Answer, CallerKind};
 use crate::failure::Failure;
 use crate::gitlab::{Variable, find, marker, other_scopes};
 use crate::secret::{KeyPair, Secret};
+use crate::settings::Settings;
 
 impl Rotation {
     /// Reads every variable and every key.
@@ -21,8 +22,16 @@ impl Rotation {
             return Err(failure.clone());
         }
         let mut keys = self.list_keys().await?;
+        self.use_unread = None;
         for key in &mut keys {
-            key.last_used = self.aws.last_used(key.id).await?.0;
+            match self.aws.last_used(key.id).await {
+                Ok((used, _)) => key.last_used = used,
+                // Unknown forbids to remove it, and nothing else: a torn pair is repaired all the same.
+                Err(failure) => {
+                    key.last_used = LastUsed::Unknown;
+                    self.use_unread = Some(failure);
+                }
+            }
         }
         self.facts(keys, true).await
     }
@@ -39,6 +48,7 @@ impl Rotation {
     /// The user's keys. A key that this run created exists even where the list does not show it yet.
     pub(super) async fn list_keys(&self) -> Result<Vec<Key>, Failure> {
         let mut keys = self.aws.list_keys(&self.user).await?;
+        keys.retain(|key| !self.gone.contains(&key.id));
         if let Some(own) = self
             .created
             .filter(|own| !self.run.undo && !keys.iter().any(|key| key.id == own.id))
@@ -54,13 +64,36 @@ impl Rotation {
         for at in 0..self.seen.len() {
             targets.push(self.target(at, &keys).await?);
         }
+        let elsewhere = self.elsewhere().filter_map(|(key, _)| {
+            let listed = keys.iter().any(|listed| listed.id == key);
+            listed.then_some(key)
+        });
         Ok(Facts {
             clocks: self.clocks()?,
             full,
+            elsewhere: elsewhere.collect(),
             keys,
             targets,
             journal: self.journal()?,
             run: self.run.clone(),
+        })
+    }
+
+    /// Access key ids in variables of the containers that are no targets, with where each stands.
+    pub(super) fn elsewhere(&self) -> impl Iterator<Item = (KeyId, String)> {
+        let Settings {
+            id_variable, scope, ..
+        } = &self.settings;
+        let all = self.settings.containers.iter().zip(&self.seen);
+        all.flat_map(|(container, seen)| {
+            let variables = seen.iter().flatten();
+            variables.map(move |variable| (container, variable))
+        })
+        .filter(move |(_, variable)| variable.key != *id_variable || variable.environment_scope != *scope)
+        .filter_map(|(container, variable)| {
+            let key = KeyId::parse(variable.value.as_ref()?.expose().trim())?;
+            let place = format!("{container}/{}@{}", variable.key, variable.environment_scope);
+            Some((key, place))
         })
     }
 
@@ -86,7 +119,7 @@ impl Rotation {
                 let variable = find(variables, name, &self.settings.scope)?;
                 let text = variable.and_then(|variable| variable.value.as_ref());
                 Ok(Journal::Read(text.and_then(|text| {
-                    marker::parse_intent(text.expose(), &self.user)
+                    marker::parse_intent(text.expose(), &self.journal_name())
                 })))
             }
             Some(Err(_)) | None => Ok(Journal::Unread),
@@ -268,6 +301,7 @@ fn id_value(variable: Option<&Variable>) -> IdValue {
         Some(Variable { value: None, .. }) => IdValue::Hidden,
         Some(Variable {
             value: Some(value), ..
-        }) => KeyId::parse(value.expose().trim()).map_or(IdValue::NotAKey, IdValue::Key),
+        // With a blank or a line end around it, no job can sign with it.
+        }) => KeyId::parse(value.expose()).map_or(IdValue::NotAKey, IdValue::Key),
     }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use planner::{Policy, Run, Timestamp};
 
-use super::{Rotation, create_budget};
+use super::Rotation;
+use super::budget::{create_budget, step_budget};
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
@@ -38,7 +39,8 @@ impl Rotation {
             api_url: settings.gitlab.api_url.clone(),
             token: settings.gitlab.token.clone(),
             ca_pem: settings.gitlab.ca_pem.clone(),
-        })?;
+        })?
+        .until(deadline);
         let mut policy = Policy::new(
             settings.policy,
             planner::Bounds::DEFAULT,
@@ -51,7 +53,8 @@ impl Rotation {
                 "Change the setting.",
             )
         })?;
-        policy.create_budget = create_budget(settings.settle);
+        policy.create_budget = create_budget(settings.settle, settings.containers.len());
+        policy.step_budget = step_budget();
         let mut warnings = settings.warnings.clone();
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
@@ -63,7 +66,7 @@ impl Rotation {
                 format!("Use GitLab {OLDEST_GITLAB} or newer."),
             ));
         }
-        let token_left = check_token(&gitlab, command, &mut warnings).await?;
+        let token_left = check_token(&gitlab, command, deadline, &mut warnings).await?;
         let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
         let user = user_of(&settings, &caller)?;
         let mut run = Run::new(deadline.left());
@@ -90,6 +93,10 @@ impl Rotation {
             hand,
             proved,
             inconclusive: None,
+            use_unread: None,
+            gone: Vec::new(),
+            may_retire: false,
+            switched: false,
             created: None,
             run,
             deadline,
@@ -131,9 +138,13 @@ async fn signer(
             secret: pair.secret.clone(),
         };
         let connection = aws.signed_by(&mended);
-        if let Ok(caller) = connection.caller().await {
-            tracing::warn!(key = %mended.id, "the pair of the environment is torn; its secret belongs to another id");
-            return Ok((connection, Some(mended), caller));
+        match connection.caller().await {
+            Ok(caller) => {
+                tracing::warn!(key = %mended.id, "the pair of the environment is torn; its secret belongs to another id");
+                return Ok((connection, Some(mended), caller));
+            }
+            Err(CallerFailure::WrongSecret | CallerFailure::UnknownKey) => {}
+            Err(CallerFailure::Other(failure)) => return Err(failure),
         }
     }
     Err(refusal.into_failure(aws.region_is_default()))
@@ -168,6 +179,7 @@ fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
 async fn check_token(
     gitlab: &Gitlab,
     command: Command,
+    deadline: Deadline,
     warnings: &mut Vec<String>,
 ) -> Result<Option<Duration>, Failure> {
     let Some(token) = gitlab.token().await? else {
@@ -190,6 +202,17 @@ async fn check_token(
         return Ok(None);
     };
     let left = expires.since(now);
+    // It must not end between the two halves of a pair: no run could complete that one until a person renews it.
+    if writes && left <= deadline.left() {
+        return Err(Failure::blocked(
+            "token_expires",
+            format!(
+                "nothing was changed: the token {:?} expires before this run may end",
+                token.name
+            ),
+            "Create a new token and set GITLAB_TOKEN to it.",
+        ));
+    }
     if left <= EXPIRY_WARNING {
         let days = left.as_secs() / 86_400;
         let on = date(expires);

@@ -2,7 +2,8 @@
 
 use planner::{Facts, Intent, Journal, KeyId, Marker, Step};
 
-use super::{PROOF_BUDGET, Rotation, observe};
+use super::budget::PROOF_BUDGET;
+use super::{Rotation, observe};
 use crate::failure::{Failure, Written};
 use crate::gitlab::{NewVariable, Variable, Version, find, marker};
 use crate::secret::{KeyPair, Secret};
@@ -29,6 +30,14 @@ pub(super) enum NotDone {
     Unclear(Failure),
 }
 
+impl NotDone {
+    pub(super) fn failure(&self) -> &Failure {
+        match self {
+            NotDone::Refused(failure) | NotDone::Unclear(failure) => failure,
+        }
+    }
+}
+
 impl<T> Written<T> {
     fn done(self) -> Result<T, NotDone> {
         match self {
@@ -42,8 +51,14 @@ impl<T> Written<T> {
 impl Rotation {
     pub(super) async fn perform(&mut self, step: Step, facts: &mut Facts) -> Result<Done, NotDone> {
         match step {
-            Step::Journal => self.write_intent(facts).await?,
-            Step::Create => self.create(facts).await?,
+            Step::Journal => {
+                self.check_rights().await?;
+                self.write_intent(facts).await?;
+            }
+            Step::Create => {
+                self.check_rights().await?;
+                self.create(facts).await?;
+            }
             Step::Verify { key } => return self.verify(key, facts).await,
             Step::WriteSecret { target, key } => {
                 let secret = self.in_hand(key)?.secret;
@@ -63,23 +78,40 @@ impl Rotation {
             }
             Step::SwitchSigner { key } => {
                 self.aws = self.aws.signed_by(&self.in_hand(key)?);
+                self.switched = true;
                 return Ok(Done::LookAgain);
             }
             Step::Deactivate { key } => {
                 self.aws.deactivate_key(&self.user, key).await.done()?;
-                self.note(step);
+                self.done(step);
                 return Ok(Done::LookAgain);
             }
             Step::Delete { key } | Step::Undo { key } => {
                 self.aws.delete_key(&self.user, key).await.done()?;
                 self.run.undone |= matches!(step, Step::Undo { .. });
-                self.note(step);
+                self.gone.push(key);
+                self.done(step);
                 return Ok(Done::LookAgain);
             }
         }
-        self.note(step);
+        self.done(step);
         facts.full = false;
         Ok(Done::Folded)
+    }
+
+    /// A key that can't be retired later takes the second place for good, so it isn't created.
+    async fn check_rights(&mut self) -> Result<(), NotDone> {
+        if self.may_retire {
+            return Ok(());
+        }
+        self.aws.may_retire(&self.user).await.map_err(NotDone::Refused)?;
+        self.may_retire = true;
+        if self.deadline.left() < self.policy.create_budget {
+            let late =
+                "no key was created: IAM took so long to answer that there is no time to prove and write one";
+            return Err(NotDone::Refused(Failure::incomplete("out_of_time", late)));
+        }
+        Ok(())
     }
 
     /// The intent record: the canary of the write, before a key exists.
@@ -90,7 +122,7 @@ impl Rotation {
         let at = facts.clocks.aws;
         let present = self.present(0, &name)?.and_then(|journal| journal.value);
         let others = present.as_ref().map_or("", Secret::expose);
-        let text = Secret::new(marker::with_intent(others, &self.user, at));
+        let text = Secret::new(marker::with_intent(others, &self.journal_name(), at));
         let written = self
             .put(
                 0,
@@ -148,7 +180,7 @@ impl Rotation {
             return Ok(Done::LookAgain);
         }
         self.run.verified.push(key);
-        self.note(Step::Verify { key });
+        self.done(Step::Verify { key });
         self.read_variables().await;
         let keys = self.list_keys().await.map_err(NotDone::Unclear)?;
         *facts = self.facts(keys, false).await.map_err(NotDone::Unclear)?;

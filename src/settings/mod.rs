@@ -7,6 +7,7 @@
 #[cfg(test)]
 mod arbitrary;
 pub mod environment;
+mod misplaced;
 pub mod raw;
 pub mod secret_json;
 pub mod validated;

@@ -9,6 +9,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+use super::misplaced;
 use super::raw::{self, Raw};
 use super::secret_json::SecretJson;
 use crate::failure::{Class, Failure};
@@ -19,7 +20,7 @@ const API_OF_GITLAB_COM: &str = "https://gitlab.com/api/v4";
 const JOURNAL: &str = "KEYTURN_JOURNAL";
 /// Longer is a mistake, and sums of durations must not overflow.
 const LONGEST_DURATION: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
-/// Of the two minutes that must be left to create a key, half may go into proving it.
+/// A key is created only with the time for its proof (`rotation::create_budget`), and a run has ten minutes in all.
 const LONGEST_SETTLE: Duration = Duration::from_secs(60);
 
 /// What is needed before the secret that holds the other settings can be read.
@@ -91,6 +92,7 @@ impl Bootstrap {
     ///
     /// When one of its settings can't be used, or `KEYTURN_CONFIG` is set.
     pub fn from(environment: &BTreeMap<String, String>) -> Result<Bootstrap, Failure> {
+        misplaced::check(environment)?;
         let raw = read(environment)?;
         if raw.keyturn_config.is_some() {
             return Err(refused(
@@ -133,6 +135,7 @@ impl Settings {
                 merged.entry(name.clone()).or_insert_with(|| value.clone());
             }
         }
+        misplaced::check(&merged)?;
         let raw = read(&merged)?;
 
         let aws_ca_pem = aws_ca(&raw)?;
@@ -347,7 +350,12 @@ fn api_url(name: &str, text: &str, warnings: &mut Vec<String>) -> Result<String,
         return Err(bad(name, text, RULE));
     };
     if !["http", "https"].contains(&url.scheme()) || url.query().is_some() || url.fragment().is_some() {
-        return Err(bad(name, text, RULE));
+        // After a question mark there may be a token.
+        return Err(refused(
+            "bad_setting",
+            format!("{name} is no plain http or https URL"),
+            format!("{name} must be {RULE}, without query or fragment."),
+        ));
     }
     let host = url.host_str().unwrap_or_default();
     if url.scheme() == "http" && !["localhost", "127.0.0.1", "[::1]"].contains(&host) {

@@ -193,7 +193,7 @@ impl Photograph {
             .map(|key| range.add_key(user, key.age, &key.status, key.used))
             .collect();
         let renamed = |text: &str| {
-            let text = text.replace(&format!("user={} ", self.user), &format!("user={user} "));
+            let text = text.replace(&format!("/{} at=", self.user), &format!("/{user} at="));
             self.keys.iter().zip(&new).fold(text, |text, (old, new)| {
                 text.replace(&old.id, &new.id).replace(&old.secret, &new.secret)
             })

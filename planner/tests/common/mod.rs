@@ -149,6 +149,7 @@ pub(crate) fn look(keys: &[Key], pairs: &[Pair]) -> Facts {
         full: true,
         keys: keys.to_vec(),
         targets: pairs.iter().cloned().map(Target::Seen).collect(),
+        elsewhere: Vec::new(),
         journal: Journal::Read(None),
         run,
     }
@@ -216,6 +217,7 @@ pub(crate) fn words(verdict: &Verdict) -> String {
                 Block::KeyDisabled { key, .. }
                 | Block::SlotOccupied { key }
                 | Block::Split { key }
+                | Block::HeldElsewhere { key }
                 | Block::LastUseUnknown { key } => Some(*key),
                 Block::Hold { .. }
                 | Block::IncompleteRead { .. }
@@ -242,7 +244,7 @@ pub(crate) fn run(facts: &Facts, policy: &Policy) -> Vec<String> {
 pub(crate) fn as_committed(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("KEYTURN_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
+        assert!(std::fs::write(&path, text).is_ok(), "{file} can't be written");
     }
     let committed = std::fs::read_to_string(&path).unwrap_or_default();
     let only_in = |these: &str, those: &str, sign: &str| -> String {

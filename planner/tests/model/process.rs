@@ -22,6 +22,8 @@ pub(crate) enum Phase {
     Read(u8),
     /// List the keys, ask when they were used, and ask STS whose the readable secrets are.
     List,
+    /// Decide, where reading came last; STS is asked now.
+    Decide,
     /// Send the request that was decided.
     Send,
 }
@@ -69,6 +71,8 @@ const UNSEEN: Seen = Seen {
 pub(crate) struct Process {
     pub(crate) phase: Phase,
     pub(crate) act: Act,
+    /// Its looks begin with the list.
+    list_first: bool,
     /// The look under way, or the facts in hand, read everything.
     full: bool,
     first: bool,
@@ -130,8 +134,9 @@ impl Process {
             }
         };
         Some(Process {
-            phase: Phase::Read(0),
+            phase: begins(scenario.list_first),
             act: Act::None,
+            list_first: scenario.list_first,
             full: true,
             first: true,
             age: 0,
@@ -167,7 +172,7 @@ impl Process {
     /// Whether it is still within its deadline after another tick.
     pub(crate) fn tick(&mut self, markers: u8) -> bool {
         self.age += 1;
-        if self.phase != Phase::Read(0) {
+        if self.phase != begins(self.list_first) {
             for seen in &mut self.seen {
                 for variable in [&mut seen.id, &mut seen.secret] {
                     if variable.marker != NONE {
@@ -208,10 +213,10 @@ impl Process {
             }
         }
         let more = usize::from(target) + 1 < scenario.hidden.len();
-        self.phase = if more {
-            Phase::Read(target + 1)
-        } else {
-            Phase::List
+        self.phase = match (more, self.list_first) {
+            (true, _) => Phase::Read(target + 1),
+            (false, false) => Phase::List,
+            (false, true) => Phase::Decide,
         };
     }
 
@@ -268,6 +273,9 @@ impl Process {
         if self.first {
             self.first = false;
             self.inactive_at_start = self.listed & !self.listed_active;
+        }
+        if self.list_first {
+            self.phase = Phase::Read(0);
         }
     }
 
@@ -373,6 +381,7 @@ impl Process {
             full: self.full,
             keys,
             targets,
+            elsewhere: Vec::new(),
             journal,
             run: self.remembered(),
         }
@@ -474,7 +483,7 @@ impl Process {
     }
 
     fn look_again(&mut self) {
-        self.phase = Phase::Read(0);
+        self.phase = begins(self.list_first);
         self.act = Act::None;
         self.full = true;
         self.forget();
@@ -744,6 +753,11 @@ impl Process {
             }
         }
     }
+}
+
+/// What a look begins with.
+fn begins(list_first: bool) -> Phase {
+    if list_first { Phase::List } else { Phase::Read(0) }
 }
 
 /// Whether two targets hold secrets of different Active keys.

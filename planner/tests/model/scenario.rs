@@ -32,6 +32,8 @@ pub(crate) enum Start {
     Healthy,
     /// No variable and no key exist.
     Empty,
+    /// Two keys, and in the first target the id of one beside the secret of the other, without markers.
+    TornByHand,
     /// Every combination of up to two keys, their status, use and origin, and of what one target holds.
     Anything,
 }
@@ -71,8 +73,12 @@ pub(crate) struct Scenario {
     pub(crate) foreign: u8,
     /// Pairs that other people replace by hand.
     pub(crate) edits: u8,
+    /// They may replace one half and leave the other.
+    pub(crate) half_edits: bool,
     /// Writes carry markers; without, for wrong planners.
     pub(crate) markers: bool,
+    /// A look lists the keys before it reads the targets; for a wrong planner whose harm comes first.
+    pub(crate) list_first: bool,
     /// Two creators may both win.
     pub(crate) quota_race: bool,
     /// What must be seen at least once, or the exploration is void.
@@ -110,7 +116,9 @@ impl Scenario {
             uses: false,
             foreign: 0,
             edits: 0,
+            half_edits: false,
             markers: true,
+            list_first: false,
             quota_race: false,
             ties: true,
             safety_only: false,

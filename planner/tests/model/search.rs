@@ -50,6 +50,14 @@ pub(crate) enum Outcome {
     Refused,
 }
 
+/// What a person replaces by hand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Half {
+    Both,
+    Id,
+    Secret,
+}
+
 /// An event.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
@@ -62,7 +70,7 @@ pub(crate) enum Event {
     Lands(Request),
     Used(u8),
     SomebodyCreates,
-    SomebodyEdits { target: u8, key: u8 },
+    SomebodyEdits { target: u8, key: u8, half: Half },
 }
 
 /// Where an event leads.
@@ -114,8 +122,12 @@ impl Report {
             .iter()
             .map(|(word, count)| format!("; {count} quiescent states end in {word}"))
             .collect();
+        let cut = match self.cut {
+            0 => String::new(),
+            count => format!("; LEFT OUT {count} creations of a ninth key that something still names"),
+        };
         format!(
-            "{}: {} states, {} transitions, depth {}, {bound}, in flight <= {}{}; {} quiescent states, back in {} runs at most{left}\n    seen: {}",
+            "{}: {} states, {} transitions, depth {}, {bound}, in flight <= {}{}; {} quiescent states, back in {} runs at most{left}{cut}\n    seen: {}",
             scenario.name,
             self.states,
             self.edges,
@@ -191,6 +203,12 @@ impl<'a> Search<'a> {
                 }
                 vec![bare, marked]
             }
+            Start::TornByHand => {
+                let mut torn = nothing;
+                (torn.keys[0], torn.keys[1]) = (old, old);
+                (torn.pairs[0].id, torn.pairs[0].secret) = (Variable::bare(0), Variable::bare(1));
+                vec![torn]
+            }
             Start::Anything => self.anything(&nothing, &old),
         };
         for world in &mut worlds {
@@ -206,8 +224,11 @@ impl<'a> Search<'a> {
     }
 
     /// Up to two keys in every condition, and every pair of halves with markers that are true, absent, or contradicted
-    /// by a later edit of the id.
+    /// by a later edit of one half or both.
     fn anything(&self, nothing: &World, old: &Key) -> Vec<World> {
+        const ID_EDITED: u8 = 3;
+        const SECRET_EDITED: u8 = 4;
+        const BOTH_EDITED: u8 = 5;
         let scenario = self.scenario;
         let mut keys = vec![Key::default()];
         for state in [ACTIVE, INACTIVE] {
@@ -243,6 +264,9 @@ impl<'a> Search<'a> {
                         (1, 0),
                         (1, scenario.marker_cap()),
                         (2, scenario.marker_cap()),
+                        (ID_EDITED, scenario.marker_cap()),
+                        (SECRET_EDITED, scenario.marker_cap()),
+                        (BOTH_EDITED, scenario.marker_cap()),
                     ] {
                         let mut world = *nothing;
                         (world.keys[0], world.keys[1]) = (*first, *second);
@@ -250,8 +274,10 @@ impl<'a> Search<'a> {
                         if [id, secret].iter().any(|half| *half != JUNK && !listed(*half)) {
                             continue;
                         }
-                        // Only a person leaves a hidden secret, unmarked, beside an id that is not its own.
-                        if scenario.hidden[0] && marks != 1 && id != secret {
+                        // Only a person leaves a hidden secret, unmarked or edited, beside an id that is not its own.
+                        if scenario.hidden[0]
+                            && (marks != 1 && marks != ID_EDITED && id != secret || marks == SECRET_EDITED)
+                        {
                             continue;
                         }
                         let mark = |value: u8| match (marks, value) {
@@ -281,6 +307,18 @@ impl<'a> Search<'a> {
                                 continue;
                             }
                         }
+                        if marks >= ID_EDITED {
+                            // The markers are those of the other key, which was here before.
+                            if [id, secret].contains(&JUNK) || !listed(1 - id) || !listed(1 - secret) {
+                                continue;
+                            }
+                            if marks != SECRET_EDITED {
+                                pair.id.marker = 1 - id;
+                            }
+                            if marks != ID_EDITED {
+                                pair.secret.marker = 1 - secret;
+                            }
+                        }
                         if marks == 1 && id != JUNK {
                             let other = 1 - id;
                             pair.id.prev = if listed(other) && other != secret {
@@ -294,7 +332,7 @@ impl<'a> Search<'a> {
                             // An orphan was in no target, and nobody used it.
                             key.published &= !(key.announced && key.used == NEVER);
                         }
-                        for key in [id, secret] {
+                        for key in [id, secret, pair.id.marker, pair.secret.marker] {
                             if let Some(key) = world.keys.get_mut(usize::from(key)) {
                                 (key.foreign, key.published) = (false, true);
                             }
@@ -481,7 +519,12 @@ impl<'a> Search<'a> {
                     if unread {
                         self.pay(&mut next);
                     }
-                    self.push(out, Event::Read { target, unread }, run, next, None, 0);
+                    let broken = if process.phase == Phase::Decide {
+                        self.settle(&mut next, slot, process, false)
+                    } else {
+                        None
+                    };
+                    self.push(out, Event::Read { target, unread }, run, next, broken, 0);
                 }
             }
             Phase::List => {
@@ -504,7 +547,12 @@ impl<'a> Search<'a> {
                         }
                         let mut process = process;
                         process.list(world, lagging);
-                        let broken = self.settle(&mut next, slot, process, sts_fails);
+                        let broken = if process.phase == Phase::List {
+                            self.settle(&mut next, slot, process, sts_fails)
+                        } else {
+                            next.runs[slot] = Some(process);
+                            None
+                        };
                         self.push(out, Event::List { lagging, sts_fails }, run, next, broken, 0);
                     }
                     if lagging == 0 {
@@ -513,6 +561,8 @@ impl<'a> Search<'a> {
                     lagging = (lagging - 1) & may_lag;
                 }
             }
+            // Reading it last decides at once.
+            Phase::Decide => {}
             Phase::Send => return self.send(world, slot, process, out),
         }
         0
@@ -808,25 +858,32 @@ impl<'a> Search<'a> {
                 .existing()
                 .filter(|key| world.key(*key).foreign && world.is(*key, ACTIVE))
             {
-                for target in 0..scenario.hidden.len() {
-                    let mut next = *world;
-                    next.edits_left -= 1;
-                    next.pairs[target].id.value = key;
-                    next.pairs[target].secret.value = key;
-                    let held = &mut next.keys[usize::from(key)];
-                    (held.foreign, held.published) = (false, true);
-                    next.capture();
-                    self.push(
-                        out,
-                        Event::SomebodyEdits {
+                for (target, hidden) in scenario.hidden.iter().enumerate() {
+                    // Who changes a hidden secret alone is not noticed.
+                    let halves: &[Half] = match (scenario.half_edits, hidden) {
+                        (false, _) => &[Half::Both],
+                        (true, true) => &[Half::Both, Half::Id],
+                        (true, false) => &[Half::Both, Half::Id, Half::Secret],
+                    };
+                    for half in halves {
+                        let mut next = *world;
+                        next.edits_left -= 1;
+                        if *half != Half::Secret {
+                            next.pairs[target].id.value = key;
+                        }
+                        if *half != Half::Id {
+                            next.pairs[target].secret.value = key;
+                        }
+                        let held = &mut next.keys[usize::from(key)];
+                        (held.foreign, held.published) = (false, true);
+                        next.capture();
+                        let event = Event::SomebodyEdits {
                             target: small(target),
                             key,
-                        },
-                        0,
-                        next,
-                        None,
-                        0,
-                    );
+                            half: *half,
+                        };
+                        self.push(out, event, 0, next, None, 0);
+                    }
                 }
             }
         }
@@ -918,8 +975,11 @@ impl<'a> Search<'a> {
         for _ in 0..200 {
             match process.phase {
                 Phase::Read(target) => process.read(&world, scenario, target, false),
-                Phase::List => {
-                    process.list(&world, 0);
+                Phase::List if scenario.list_first => process.list(&world, 0),
+                Phase::List | Phase::Decide => {
+                    if !scenario.list_first {
+                        process.list(&world, 0);
+                    }
                     let truth = world;
                     if let Settled::Ended(end) =
                         process.settle(&truth, scenario, &self.policy, self.planner, false)
@@ -1154,8 +1214,13 @@ fn words(next: &Next, scenario: &Scenario) -> String {
         }
         Event::Used(key) => format!("somebody uses {}", name(key)),
         Event::SomebodyCreates => "somebody else creates a key".to_owned(),
-        Event::SomebodyEdits { target, key } => {
-            format!("somebody puts {} into T{} by hand", name(key), target + 1)
+        Event::SomebodyEdits { target, key, half } => {
+            let what = match half {
+                Half::Both => "",
+                Half::Id => "the id of ",
+                Half::Secret => "the secret of ",
+            };
+            format!("somebody puts {what}{} into T{} by hand", name(key), target + 1)
         }
     }
 }

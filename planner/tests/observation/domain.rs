@@ -28,11 +28,16 @@ pub(crate) type Visit<'a> = dyn FnMut(&mut Facts, &Policy) -> ControlFlow<()> + 
 pub(crate) type Slice = fn(&mut Visit<'_>) -> ControlFlow<()>;
 
 /// The parts, by name; the smaller ones first, where what is wrong is found soonest.
-pub(crate) const SLICES: [(&str, Slice); 8] = [
+pub(crate) const SLICES: [(&str, Slice); 10] = [
+    (
+        "one target, two keys, at the ends of an intent",
+        one_target_any_intent,
+    ),
     ("one target, three keys, their histories", one_target_three_keys),
     ("two targets, three keys", two_targets_three_keys),
     ("two targets", two_targets),
     ("any memory of the run", any_memory),
+    ("other variables, and clocks that were wrong", beside_the_targets),
     ("one target, two keys, any markers", one_target_any_markers),
     ("one target, two keys, any history", one_target_any_history),
     ("one target, no key or one", one_target_one_key),
@@ -103,6 +108,31 @@ fn one_target_any_history(visit: &mut Visit<'_>) -> ControlFlow<()> {
         sound("OLD", None, 30 * DAY, false),
         plain("OLD", true),
     ];
+    each(
+        visit,
+        &two_keys(&histories),
+        &[&pairs.map(Target::Seen)],
+        &situations,
+    )
+}
+
+fn one_target_any_intent(visit: &mut Visit<'_>) -> ControlFlow<()> {
+    let mut histories = Vec::new();
+    for (older, newer) in [(60 * DAY, 10 * DAY), (60 * DAY, 2 * HOUR), (10 * DAY, 10 * DAY)] {
+        for used_older in uses(older) {
+            for used_newer in uses(newer) {
+                histories.push((older, used_older, newer, used_newer));
+            }
+        }
+    }
+    let pairs = [
+        sound("OLD", None, 30 * DAY, false),
+        sound("OLD", None, 30 * DAY, true),
+        sound("NEW", None, 2 * DAY, false),
+        plain("NEW", false),
+        plain("GONE", true),
+    ];
+    let situations = situations(&few_policies(), &[0], &Plan::EDGES, &[Memory::Fresh]);
     each(
         visit,
         &two_keys(&histories),
@@ -194,6 +224,41 @@ fn two_targets_three_keys(visit: &mut Visit<'_>) -> ControlFlow<()> {
     each(visit, &lists, &[&shapes, &shapes], &situations)
 }
 
+/// Other variables of the container hold keys too, or GitLab's clock was a day ahead when a marker was written.
+fn beside_the_targets(visit: &mut Visit<'_>) -> ControlFlow<()> {
+    let mut lists = vec![vec![key("OLD", Status::Active, 60 * DAY, LastUsed::Never)]];
+    lists.extend(two_keys(&[
+        (60 * DAY, other(5 * DAY), 10 * DAY, other(5 * DAY)),
+        (60 * DAY, LastUsed::Unknown, 10 * DAY, LastUsed::Unknown),
+    ]));
+    let mut targets = shapes(&["OLD", "NEW"], &[2 * MINUTE, 2 * DAY, 30 * DAY]);
+    for hidden in [false, true] {
+        targets.push(Target::Seen(sound("NEW", Some("OLD"), 12 * HOUR, hidden)));
+    }
+    let memories = [Memory::Fresh, Memory::SignedByNewest];
+    let situations = situations(&all_policies(), &[0, 600], &[Plan::NONE], &memories);
+    for elsewhere in [
+        vec![],
+        vec![id("OLD")],
+        vec![id("NEW")],
+        vec![id("OLD"), id("NEW")],
+    ] {
+        for earlier in [0, DAY.cast_signed()] {
+            let mut beside = |facts: &mut Facts, policy: &Policy| {
+                let clocks = facts.clocks;
+                facts.elsewhere.clone_from(&elsewhere);
+                facts.clocks.gitlab.0 -= earlier;
+                facts.clocks.aws.0 -= earlier;
+                let flow = visit(facts, policy);
+                facts.clocks = clocks;
+                flow
+            };
+            each(&mut beside, &lists, &[&targets], &situations)?;
+        }
+    }
+    ControlFlow::Continue(())
+}
+
 /// Builds the product, changing one set of facts in place.
 fn each(
     visit: &mut Visit<'_>,
@@ -244,6 +309,7 @@ fn empty() -> Facts {
         full: true,
         keys: Vec::new(),
         targets: Vec::new(),
+        elsewhere: Vec::new(),
         journal: Journal::Read(None),
         run: Run::new(secs(10 * MINUTE)),
     }

@@ -21,8 +21,6 @@ pub(crate) const LAG: i64 = 5 * MINUTE as i64;
 const ORPHAN: i64 = HOUR as i64;
 /// Clocks further apart are not compared.
 const SKEW: i64 = 5 * MINUTE as i64;
-/// AWS's clocks among themselves.
-pub(crate) const GRAIN: i64 = 5;
 
 type Law = &'static str;
 
@@ -115,6 +113,12 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
     if pairs(facts).any(|(_, pair)| lags(facts, pair)) {
         return Some("no key is removed while the list lags behind a target");
     }
+    if facts.elsewhere.contains(&key) {
+        return Some("no key is removed that another variable holds");
+    }
+    if is_of_the_future(facts) && !policy.settings.grace.is_zero() {
+        return Some("no key is removed while a marker is of the future");
+    }
     let born = announced(facts, listed) && only_proved(listed);
     let replaced =
         pairs(facts).any(|(_, pair)| pair.id.marker.is_some_and(|marker| marker.prev == Some(key)));
@@ -168,6 +172,13 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
         if newest_mark(facts).is_some_and(|at| since(facts.clocks.gitlab, at) < period) {
             return Some("a deactivated key stays for as long as was set");
         }
+        let lately = match listed.last_used {
+            LastUsed::At(at, _) => since(facts.clocks.aws, at) < seconds(settings.delete_after),
+            LastUsed::Never | LastUsed::Unknown => false,
+        };
+        if lately && grace > 0 {
+            return Some("a key is Inactive for as long as was set, so it was not used meanwhile");
+        }
         if !settings.delete_after.is_zero() && !run.inactive_at_start.contains(&key) {
             return Some("the run that deactivated a key does not delete it");
         }
@@ -186,6 +197,10 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
         }
     }
     (!deletes && listed.status == Status::Inactive).then_some("an Inactive key is not deactivated again")
+}
+
+fn is_of_the_future(facts: &Facts) -> bool {
+    newest_mark(facts).is_some_and(|at| at.0.saturating_sub(facts.clocks.gitlab.0) > SKEW)
 }
 
 fn undoes(facts: &Facts, key: KeyId) -> Option<Law> {
@@ -276,7 +291,7 @@ fn creates(facts: &Facts, policy: &Policy) -> Option<Law> {
     let first = pairs(facts).find(|(_, pair)| is_dead(facts, pair));
     if first
         .and_then(|(_, pair)| mark(pair))
-        .is_some_and(|at| since(now, at) < SETTLED)
+        .is_some_and(|at| since(now, at) < SETTLED && at.0.saturating_sub(now.0) <= SKEW)
     {
         return Some("a pair that was just written is not taken for dead");
     }
@@ -286,6 +301,17 @@ fn creates(facts: &Facts, policy: &Policy) -> Option<Law> {
         .all(|key| since(facts.clocks.aws, key.created) >= seconds(policy.settings.rotate_after));
     if !dead && !due && held(facts).is_some() {
         return Some("nothing is created before it is due");
+    }
+    let replaced = held(facts).filter(|_| !dead);
+    if replaced.is_some_and(|key| facts.elsewhere.contains(&key.id)) {
+        return Some("no key is replaced that another variable holds too");
+    }
+    if replaced.is_some_and(|key| key.last_used == LastUsed::Unknown) && !policy.settings.grace.is_zero() {
+        return Some("no key is replaced that could never be retired");
+    }
+    let apart = facts.clocks.aws.0.abs_diff(facts.clocks.gitlab.0) > SKEW.unsigned_abs();
+    if !dead && (apart || is_of_the_future(facts)) {
+        return Some("no key is replaced while a clock is wrong");
     }
     let hidden = pairs(facts).all(|(_, pair)| pair.secret.value == SecretValue::Hidden);
     if facts.targets.len() > 1 && hidden && run.in_hand.is_empty() {
@@ -341,7 +367,7 @@ fn writes_secret(facts: &Facts, policy: &Policy, target: usize, key: KeyId) -> O
     }
     let same =
         secret_of(pair) == Some(key) || secret_of(pair).is_none() && pair.id.value == IdValue::Key(key);
-    if same && is_marked_for(pair, key) {
+    if same && is_marked_for(pair, key) && !is_of_the_future(facts) {
         return Some("a pair that is in order is not written");
     }
     let newer = pairs(facts)
@@ -391,7 +417,7 @@ fn writes_id(facts: &Facts, policy: &Policy, target: usize, key: KeyId, prev: Op
         return Some("the key that was here before is remembered");
     }
     let in_order = is_marked_for(pair, key) && id_of(pair) == Some(key);
-    in_order.then_some("a pair that is in order is not written")
+    (in_order && !is_of_the_future(facts)).then_some("a pair that is in order is not written")
 }
 
 fn switches(facts: &Facts, policy: &Policy, key: KeyId) -> Option<Law> {
@@ -469,6 +495,7 @@ fn blocks(facts: &Facts, policy: &Policy, block: Block) -> Option<Law> {
             facts.keys.len() >= 2 && status(key).is_some() && !pairs(facts).any(|(_, pair)| holds(pair, key))
         }
         Block::Split { key } => status(key).is_some() && facts.keys.len() > 1,
+        Block::HeldElsewhere { key } => facts.elsewhere.contains(&key) && status(key).is_some(),
         Block::Dead { target } => {
             !policy.may_create && there(target).is_some_and(|pair| is_dead(facts, pair))
         }
@@ -481,7 +508,10 @@ fn blocks(facts: &Facts, policy: &Policy, block: Block) -> Option<Law> {
         Block::AllHidden => {
             facts.targets.len() > 1 && pairs(facts).all(|(_, pair)| pair.secret.value == SecretValue::Hidden)
         }
-        Block::ClocksDisagree => facts.clocks.aws.0.abs_diff(facts.clocks.gitlab.0) > SKEW.unsigned_abs(),
+        Block::ClocksDisagree => {
+            facts.clocks.aws.0.abs_diff(facts.clocks.gitlab.0) > SKEW.unsigned_abs()
+                || is_of_the_future(facts)
+        }
         Block::LastUseUnknown { key } => {
             find(facts, key).is_some_and(|key| key.last_used == LastUsed::Unknown)
         }
@@ -520,6 +550,7 @@ fn is_finished(facts: &Facts, policy: &Policy) -> bool {
     };
     fresh
         && !due
+        && !is_of_the_future(facts)
         && only.status == Status::Active
         && !unread(facts)
         && !facts.targets.is_empty()

@@ -81,26 +81,52 @@ pub(crate) fn few_policies() -> Vec<Policy> {
 
 /// What the journal says.
 #[derive(Clone, Copy)]
-pub(crate) struct Plan(u8);
+pub(crate) enum Plan {
+    Nothing,
+    /// Of a rotation long gone.
+    LongAgo,
+    Unread,
+    /// So many seconds after the newest key was created, or before.
+    Newest(i64),
+    /// The same of the oldest key.
+    Oldest(i64),
+}
 
 impl Plan {
-    pub(crate) const NONE: Plan = Plan(0);
-    pub(crate) const NEWEST: Plan = Plan(1);
-    pub(crate) const OLDEST: Plan = Plan(2);
-    pub(crate) const ALL: [Plan; 5] = [Plan(0), Plan(1), Plan(2), Plan(3), Plan(4)];
+    pub(crate) const NONE: Plan = Plan::Nothing;
+    pub(crate) const NEWEST: Plan = Plan::Newest(-5);
+    pub(crate) const OLDEST: Plan = Plan::Oldest(-5);
+    pub(crate) const ALL: [Plan; 5] = [
+        Plan::NONE,
+        Plan::NEWEST,
+        Plan::OLDEST,
+        Plan::LongAgo,
+        Plan::Unread,
+    ];
+    /// On either side of both ends of the window in which an intent announces a key.
+    pub(crate) const EDGES: [Plan; 8] = [
+        Plan::Newest(-1801),
+        Plan::Newest(-1800),
+        Plan::Newest(300),
+        Plan::Newest(301),
+        Plan::Oldest(-1801),
+        Plan::Oldest(-1800),
+        Plan::Oldest(300),
+        Plan::Oldest(301),
+    ];
 
     pub(crate) fn journal(self, keys: &[Key]) -> Journal {
-        let before = |key: Option<&Key>| {
+        let beside = |key: Option<&Key>, seconds: i64| {
             Journal::Read(key.map(|key| Intent {
-                at: Timestamp(key.created.0.saturating_sub(5)),
+                at: Timestamp(key.created.0.saturating_add(seconds)),
             }))
         };
-        match self.0 {
-            0 => Journal::Read(None),
-            1 => before(keys.last()),
-            2 => before(keys.first()),
-            3 => Journal::Read(Some(Intent { at: ago(400 * DAY) })),
-            _ => Journal::Unread,
+        match self {
+            Plan::Nothing => Journal::Read(None),
+            Plan::LongAgo => Journal::Read(Some(Intent { at: ago(400 * DAY) })),
+            Plan::Unread => Journal::Unread,
+            Plan::Newest(seconds) => beside(keys.last(), seconds),
+            Plan::Oldest(seconds) => beside(keys.first(), seconds),
         }
     }
 }

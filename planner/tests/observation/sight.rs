@@ -2,7 +2,7 @@
 
 use planner::*;
 
-use super::laws::{GRAIN, LAG, LATE, RUN};
+use super::laws::{LAG, LATE, RUN};
 
 pub(crate) fn pairs(facts: &Facts) -> impl Iterator<Item = (usize, &Pair)> {
     facts
@@ -171,11 +171,12 @@ pub(crate) fn held(facts: &Facts) -> Option<&Key> {
         .max_by_key(|key| (key.created, key.id))
 }
 
-/// Created when this user's key was announced to be created.
+/// Created when this user's key was announced to be created: from 5 minutes before the intent, whose run may have seen a
+/// list that lagged, to 30 minutes after it.
 pub(crate) fn announced(facts: &Facts, key: &Key) -> bool {
     match facts.journal {
         Journal::Read(Some(Intent { at })) => {
-            (at.0.saturating_sub(GRAIN)..=at.0.saturating_add(RUN + LATE)).contains(&key.created.0)
+            (at.0.saturating_sub(300)..=at.0.saturating_add(1800)).contains(&key.created.0)
         }
         Journal::Read(None) | Journal::Unread => false,
     }

@@ -3,7 +3,7 @@
 use planner::*;
 
 const STEPS: usize = 9;
-const KINDS: [&str; 44] = [
+const KINDS: [&str; 45] = [
     "do journal",
     "do create",
     "do verify",
@@ -36,6 +36,7 @@ const KINDS: [&str; 44] = [
     "blocked key_disabled",
     "blocked slot_occupied",
     "blocked split",
+    "blocked held_elsewhere",
     "blocked dead_pair",
     "blocked missing_variable",
     "blocked all_hidden",
@@ -53,33 +54,49 @@ const KINDS: [&str; 44] = [
 /// A second look is asked for before what can't be taken back, and these can.
 const NEVER: [&str; 3] = ["look verify", "look write_id", "look switch_signer"];
 
-/// Counts by kind of verdict.
+/// Counts of what was seen, and of what was decided, by kind. An observation that asks for another look, or for patience, is
+/// followed by more decisions than one.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally([u64; KINDS.len()]);
+pub(crate) struct Tally {
+    observations: u64,
+    decisions: [u64; KINDS.len()],
+}
 
 impl Tally {
     pub(crate) fn new() -> Tally {
-        Tally([0; KINDS.len()])
+        Tally {
+            observations: 0,
+            decisions: [0; KINDS.len()],
+        }
+    }
+
+    pub(crate) fn observe(&mut self) {
+        self.observations += 1;
     }
 
     pub(crate) fn count(&mut self, verdict: &Verdict) {
-        if let Some(count) = self.0.get_mut(kind(verdict)) {
+        if let Some(count) = self.decisions.get_mut(kind(verdict)) {
             *count += 1;
         }
     }
 
     pub(crate) fn add(&mut self, other: &Tally) {
-        for (count, more) in self.0.iter_mut().zip(other.0) {
+        self.observations += other.observations;
+        for (count, more) in self.decisions.iter_mut().zip(other.decisions) {
             *count += more;
         }
     }
 
-    pub(crate) fn total(&self) -> u64 {
-        self.0.iter().sum()
+    pub(crate) fn observations(&self) -> u64 {
+        self.observations
+    }
+
+    pub(crate) fn decisions(&self) -> u64 {
+        self.decisions.iter().sum()
     }
 
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static str, u64)> {
-        KINDS.into_iter().zip(self.0)
+        KINDS.into_iter().zip(self.decisions)
     }
 
     /// Kinds that should have been seen and were not, and the other way round.
@@ -110,20 +127,21 @@ fn kind(verdict: &Verdict) -> usize {
             Block::KeyDisabled { .. } => 29,
             Block::SlotOccupied { .. } => 30,
             Block::Split { .. } => 31,
-            Block::Dead { .. } => 32,
-            Block::MissingVariable { .. } => 33,
-            Block::AllHidden => 34,
-            Block::ClocksDisagree => 35,
-            Block::LastUseUnknown { .. } => 36,
-            Block::Refused => 37,
+            Block::HeldElsewhere { .. } => 32,
+            Block::Dead { .. } => 33,
+            Block::MissingVariable { .. } => 34,
+            Block::AllHidden => 35,
+            Block::ClocksDisagree => 36,
+            Block::LastUseUnknown { .. } => 37,
+            Block::Refused => 38,
         },
         Verdict::Incomplete(why) => match why {
-            Incomplete::Interrupted => 38,
-            Incomplete::OutOfTime => 39,
-            Incomplete::UnclearWrite => 40,
-            Incomplete::UnclearCreate => 41,
-            Incomplete::Unverified => 42,
-            Incomplete::Yielded => 43,
+            Incomplete::Interrupted => 39,
+            Incomplete::OutOfTime => 40,
+            Incomplete::UnclearWrite => 41,
+            Incomplete::UnclearCreate => 42,
+            Incomplete::Unverified => 43,
+            Incomplete::Yielded => 44,
         },
     }
 }

@@ -15,7 +15,7 @@ use crate::common::{DAY, HOUR, id, secs};
 pub(crate) type Planner = fn(&Facts, &Policy) -> Verdict;
 
 /// What each forgets, believes or does, the planner, and the law that it breaks.
-pub(crate) const PLANNERS: [(&str, Planner, &str); 38] = [
+pub(crate) const PLANNERS: [(&str, Planner, &str); 47] = [
     // What it does not see.
     (
         "ignores a hold",
@@ -52,6 +52,11 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 38] = [
         "a held Inactive key is not replaced",
     ),
     (
+        "replaces a key that somebody deactivated (CE-29)",
+        |f, p| shown(f, p, |f, _| f.keys.retain(|key| key.status == Status::Active)),
+        "a held Inactive key is not replaced",
+    ),
+    (
         "does not see Inactive keys",
         |f, p| shown(f, p, |f, _| f.keys.retain(|key| key.status == Status::Active)),
         "nothing is created where two keys are listed",
@@ -60,6 +65,50 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 38] = [
         "believes that clocks agree",
         |f, p| shown(f, p, |f, _| f.clocks.gitlab = f.clocks.aws),
         "no key is removed while clocks disagree",
+    ),
+    (
+        "creates with a clock that is wrong",
+        |f, p| shown(f, p, |f, _| f.clocks.gitlab = f.clocks.aws),
+        "no key is replaced while a clock is wrong",
+    ),
+    (
+        "does not look beside the targets when it retires",
+        |f, p| shown(f, p, |f, _| f.elsewhere.clear()),
+        "no key is removed that another variable holds",
+    ),
+    (
+        "does not look beside the targets when it creates",
+        |f, p| shown(f, p, |f, _| f.elsewhere.clear()),
+        "no key is replaced that another variable holds too",
+    ),
+    (
+        "creates what it could never retire",
+        |f, p| shown(f, p, |f, _| each_use(f, LastUsed::Unknown)),
+        "no key is replaced that could never be retired",
+    ),
+    (
+        "takes a marker of the future for an old one",
+        |f, p| {
+            shown(f, p, |f, _| {
+                let now = f.clocks.gitlab;
+                each_marker(f, |marker| {
+                    if marker.at > now {
+                        marker.at.0 -= 100 * DAY as i64
+                    }
+                })
+            })
+        },
+        "no key is removed while a marker is of the future",
+    ),
+    (
+        "counts the days of an Inactive key from the last write",
+        |f, p| {
+            shown(f, p, |f, _| {
+                let inactive = f.keys.iter_mut().filter(|key| key.status == Status::Inactive);
+                inactive.for_each(|key| key.last_used = LastUsed::Never)
+            })
+        },
+        "a key is Inactive for as long as was set, so it was not used meanwhile",
     ),
     (
         "takes unknown use for none",
@@ -124,6 +173,16 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 38] = [
                 f.journal = Journal::Read(f.keys.last().map(|key| Intent { at: key.created }));
             })
         },
+        "no key is removed that is not proved ours",
+    ),
+    (
+        "takes an intent for a second later than it is",
+        |f, p| shown(f, p, |f, _| move_intent(f, 1)),
+        "no key is removed that is not proved ours",
+    ),
+    (
+        "takes an intent for a second earlier than it is",
+        |f, p| shown(f, p, |f, _| move_intent(f, -1)),
         "no key is removed that is not proved ours",
     ),
     (
@@ -348,6 +407,12 @@ fn each_secret(facts: &mut Facts, from: Proof, to: Proof) {
             pair.secret.value = SecretValue::Readable(to);
         }
     });
+}
+
+fn move_intent(facts: &mut Facts, seconds: i64) {
+    if let Journal::Read(Some(intent)) = &mut facts.journal {
+        intent.at.0 += seconds;
+    }
 }
 
 fn each_use(facts: &mut Facts, from: LastUsed) {

@@ -1,0 +1,62 @@
+//! Which key goes, and when: corners in which a job, or keyturn itself, would lose a key that it still needs.
+
+mod common;
+
+use std::time::Duration;
+
+use common::*;
+use planner::*;
+
+fn at_once() -> Policy {
+    retire(Settings {
+        grace: Duration::ZERO,
+        delete_after: Duration::ZERO,
+        ..Settings::default()
+    })
+}
+
+#[test]
+fn a_run_does_not_cut_the_key_it_signs_with_while_the_new_one_is_not_proved() {
+    let knowing = |in_hand: &[&str], verified: &[&str]| {
+        let mut facts = look(
+            &[key("OLD", 90 * DAY), key("NEW", HOUR)],
+            &[hiding("NEW", Some("OLD"), HOUR)],
+        );
+        facts.run.signer = Some(id("OLD"));
+        facts.run.in_hand = in_hand.iter().map(|name| id(name)).collect();
+        facts.run.verified = verified.iter().map(|name| id(name)).collect();
+        words(&next(&facts, &at_once()))
+    };
+    assert_eq!(knowing(&["NEW"], &["NEW"]), "switch_signer NEW");
+    assert_eq!(knowing(&["NEW"], &[]), "wait in_use OLD");
+    assert_eq!(knowing(&[], &["NEW"]), "wait in_use OLD");
+}
+
+#[test]
+fn of_two_outgoing_keys_the_inactive_one_makes_room_first() {
+    let keys = [
+        key("OLD", 90 * DAY),
+        inactive(key("MID", 60 * DAY)),
+        key("NEW", 30 * DAY),
+    ];
+    let pairs = [
+        holding("NEW", Some("OLD"), 30 * DAY),
+        holding("NEW", Some("MID"), 30 * DAY),
+    ];
+    let verdict = next(&look(&keys, &pairs), &retire(Settings::default()));
+    assert_eq!(words(&verdict), "look, then delete MID");
+}
+
+#[test]
+fn an_older_key_of_another_run_is_cut_when_that_run_can_write_no_more() {
+    let at = |age: u64| {
+        let mut facts = look(
+            &[key("OTHER", age), key("NEW", age - 1)],
+            &[marked(readable("NEW", "NEW"), "NEW", "NEW", None, MINUTE)],
+        );
+        facts.journal = intent(age + 1);
+        words(&next(&facts, &at_once()))
+    };
+    assert_eq!(at(HOUR - 1), "wait orphan_age OTHER");
+    assert_eq!(at(HOUR), "look, then deactivate OTHER");
+}
