@@ -146,24 +146,36 @@ async fn it_rotates_in_an_address_space_of_128_mb() {
 async fn a_clock_that_is_wrong_by_twenty_minutes_keeps_no_key_from_its_rotation() {
     for skew in [20 * 60, -20 * 60] {
         let world = World::start().await;
-        world
-            .lab
-            .aws
-            .control("POST", "clock", Some(json!({"skew": skew})))
-            .await
-            .unwrap();
+        skewed(&world, skew, skew).await;
         let invoked = invoke(&world, &[]).await;
-        world
-            .lab
-            .aws
-            .control("POST", "clock", Some(json!({"skew": 0})))
-            .await
-            .unwrap();
-        assert!(!invoked.failed(), "{invoked:?}");
+        assert!(!invoked.failed(), "{skew}: {invoked:?}");
+        skewed(&world, 0, -skew).await;
         assert!(world.works().await && world.lab.aws.works(&world.lab.old).await);
         assert_ne!(world.lab.pair().id, world.lab.old.id);
         world.heals().await;
     }
+}
+
+#[tokio::test]
+async fn clocks_of_aws_and_gitlab_that_disagree_keep_it_from_creating_a_key() {
+    for skew in [20 * 60, -20 * 60] {
+        let world = World::start().await;
+        skewed(&world, skew, 0).await;
+        let invoked = invoke(&world, &[]).await;
+        skewed(&world, 0, 0).await;
+        refused(&world, &invoked, "clocks_disagree", "differ by more than 5m").await;
+    }
+}
+
+/// Sets AWS's clock off the function's, and moves GitLab's, both by seconds.
+async fn skewed(world: &World, aws: i64, gitlab: i64) {
+    let body = json!({"skew": aws});
+    world.lab.aws.control("POST", "clock", Some(body)).await.unwrap();
+    let now = world.lab.gitlab.world(|gitlab| gitlab.now());
+    world
+        .lab
+        .gitlab
+        .set_clock(now + jiff::SignedDuration::from_secs(gitlab));
 }
 
 /// An address that swallows connections, as a VPC without a way out does: the queue of this socket is full.

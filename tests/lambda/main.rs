@@ -361,6 +361,19 @@ fn the_template_takes_no_timeout_that_the_function_finds_too_short() {
     );
 }
 
+#[test]
+fn the_documentation_says_how_much_time_a_new_key_takes() {
+    let page = std::fs::read_to_string(project_root().join("docs/lambda.md")).unwrap();
+    let settle = Duration::from_secs(10);
+    let [one, two] = [1, 2].map(|targets: usize| keyturn::rotation::create_budget(settle, targets).as_secs());
+    for says in [
+        format!("less than {one} seconds left"),
+        format!("{} seconds more for a second target", two - one),
+    ] {
+        assert!(page.contains(&says), "{says}");
+    }
+}
+
 /// The usual Lambda's last rotation leaves what keyturn's first one finds.
 #[tokio::test]
 async fn the_secret_of_the_usual_lambda_works_unchanged_after_its_last_rotation() {
@@ -378,6 +391,7 @@ async fn the_secret_of_the_usual_lambda_works_unchanged_after_its_last_rotation(
     assert!(usual.status.success(), "{usual:?}");
     let theirs = world.lab.pair();
     assert!(theirs.id != world.lab.old.id && world.works().await && world.key_count().await == 1);
+    world.lab.advance(HOUR * 24 * 30).await.unwrap();
 
     let function = world.function().await;
     let plan = function.invoke(r#"{"command":"plan"}"#).await;
