@@ -29,6 +29,7 @@ DEEP := .testbed/ministack
 STACK ?= keyturn
 ARCHITECTURE ?= arm64
 ARCHIVE = dist/keyturn-lambda-$(ARCHITECTURE).zip
+HERE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 
 .PHONY: demo test bench release testbed lint deny prove prove-deep fire build clean \
 	image image-content test-image test-component component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
@@ -122,15 +123,16 @@ lambda: $(ZIG)/.ready
 lint-lambda: $(LINT)/.ready
 	$(LINT)/bin/python -m pytest -q testbed/lint
 
-## test-lambda: the function in AWS's own emulator of its runtime; the release binary with KEYTURN_BOOTSTRAP
-test-lambda: testbed build
-	cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1
+## test-lambda: the release binary as the function in AWS's own emulator of its runtime; fails when a budget is exceeded
+test-lambda: testbed build release
+	KEYTURN_BOOTSTRAP=$(CURDIR)/$(RELEASE) cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1
 
-## test-lambda-deep: the template deployed to an emulator of AWS whose schedule fires it (the archive that KEYTURN_ARCHIVE names, or the build); minutes
-test-lambda-deep: testbed build $(DEEP)/.ready
-	cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1 --ignored frozen deployed::
+## test-lambda-deep: the template and the archive deployed to an emulator of AWS whose schedule fires it; minutes
+test-lambda-deep: testbed build lambda $(DEEP)/.ready
+	KEYTURN_ARCHIVE=$(CURDIR)/dist/keyturn-lambda-$(HERE).zip \
+		cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1 --ignored
 
-## deploy: the archive to S3 and the stack; BUCKET=… PARAMETERS="AwsIamUser=… SecretArn=…", STACK, ARCHITECTURE
+## deploy: the archive to S3 and the stack; BUCKET=… PARAMETERS='AwsIamUser=… SecretArn=… "RotateSchedule=cron(…)"', STACK, ARCHITECTURE
 # The archive is named after its content, so that CloudFormation sees a new one.
 deploy:
 	@test -n "$(BUCKET)" || { echo 'BUCKET=… is missing: an S3 bucket in the region of the stack'; exit 2; }
@@ -167,7 +169,7 @@ $(RIE): testbed/rie.txt $(VENV)/.ready
 	$(VENV)/bin/pip download --quiet --disable-pip-version-check --no-deps --require-hashes --only-binary :all: \
 		--dest $(@D) -r $<
 	$(VENV)/bin/python -m zipfile -e $(@D)/aws_sam_cli-*.whl $(@D)/wheel
-	cp $(@D)/wheel/samcli/local/rapid/aws-lambda-rie-$(if $(filter aarch64,$(shell uname -m)),arm64,x86_64) $@
+	cp $(@D)/wheel/samcli/local/rapid/aws-lambda-rie-$(HERE) $@
 	rm -r $(@D)/wheel $(@D)/aws_sam_cli-*.whl
 	chmod +x $@
 

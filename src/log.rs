@@ -1,6 +1,8 @@
 //! The log, on stderr. What it may say is bounded by types: secrets can't be formatted.
 
 use std::fmt;
+use std::io::Write;
+use std::panic::PanicHookInfo;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
@@ -32,8 +34,20 @@ pub fn start(filter: Targets, form: Form) {
         Form::Text => lines.boxed(),
         Form::Json => lines.event_format(JsonLines).boxed(),
     };
+    if form == Form::Json {
+        std::panic::set_hook(Box::new(|panic| {
+            let _ = writeln!(std::io::stderr(), "{}", panicked(panic));
+        }));
+    }
     // A second call, in tests, finds a log in place and keeps it.
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
+}
+
+/// The line of a panic. It is not left to the log, which may be what panicked.
+fn panicked(panic: &PanicHookInfo<'_>) -> Value {
+    let message = panic.payload_as_str().unwrap_or("it said nothing");
+    let at = panic.location().map(ToString::to_string);
+    serde_json::json!({"level": "error", "message": format!("a defect: panicked: {message}"), "at": at})
 }
 
 /// `{"level":"info","message":"…","step":"create","key":"AKIA…"}`; when it was said, the log itself knows.
@@ -91,7 +105,6 @@ impl Visit for Members {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
     use std::sync::{Arc, Mutex};
 
     use super::*;

@@ -84,9 +84,13 @@ fn doors() -> anyhow::Result<Exit> {
         .context("no async runtime")?;
     if in_lambda {
         let served = runtime.block_on(lambda::serve(environment.variables, environment.warnings));
-        return served
-            .map(|()| Exit::Fine)
-            .map_err(|error| anyhow::anyhow!("the Lambda runtime failed: {error}"));
+        return Ok(served.map_or_else(
+            |error| {
+                tracing::error!("the Lambda runtime failed: {error}");
+                Exit::Unexpected
+            },
+            |()| Exit::Fine,
+        ));
     }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,

@@ -240,7 +240,7 @@ pub struct RotationReport {
 /// What of a rotation is worth a graph. `None` is not learnt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Vitals {
-    /// The age of the oldest key that a target holds, by AWS's clock.
+    /// The age of the oldest key that a target holds, or of the current one while the only pair is torn, by AWS's clock.
     pub key_age: Option<Duration>,
     /// The time until the GitLab token expires, by GitLab's clock.
     pub token_left: Option<Duration>,
@@ -289,8 +289,10 @@ impl RotationReport {
         let keys = facts.map(|facts| roles(facts, policy)).unwrap_or_default();
         let held = facts.map(|facts| holdings(facts, policy)).unwrap_or_default();
         let key_age = facts.and_then(|facts| {
-            let current = keys.iter().filter(|(_, role)| *role == Role::Current);
-            current.map(|(key, _)| facts.clocks.aws.since(key.created)).max()
+            let in_use = keys.iter().filter(|(key, role)| {
+                *role == Role::Current || held.iter().any(|(holds, _)| *holds == Holds::Key(key.id))
+            });
+            in_use.map(|(key, _)| facts.clocks.aws.since(key.created)).max()
         });
         RotationReport {
             name: user.clone(),

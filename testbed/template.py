@@ -44,6 +44,31 @@ def short_form(loader, suffix, node):
 Loader.add_multi_constructor("!", short_form)
 
 
+def constraint(parameter, value):
+    """What of the parameter's constraints this value violates, if any."""
+    known = {"Type", "Description", "Default", "NoEcho", "ConstraintDescription", "AllowedPattern", "AllowedValues"}
+    known |= {"MinValue", "MaxValue", "MinLength", "MaxLength"}
+    if set(parameter) - known:
+        raise SystemExit(f"not known here: {sorted(set(parameter) - known)}")
+    pattern = parameter.get("AllowedPattern")
+    if pattern and not re.fullmatch(pattern, value):
+        return parameter["ConstraintDescription"]
+    if "AllowedValues" in parameter and value not in map(str, parameter["AllowedValues"]):
+        return "not one of its values"
+    if len(value) < parameter.get("MinLength", 0):
+        return f"shorter than {parameter['MinLength']}"
+    if len(value) > parameter.get("MaxLength", len(value)):
+        return f"longer than {parameter['MaxLength']}"
+    if parameter["Type"] == "Number":
+        if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?", value):
+            return "not a number"
+        if float(value) < parameter.get("MinValue", float(value)):
+            return f"less than {parameter['MinValue']}"
+        if float(value) > parameter.get("MaxValue", float(value)):
+            return f"more than {parameter['MaxValue']}"
+    return None
+
+
 class Resolver:
     def __init__(self, template, given):
         parameters = template["Parameters"]
@@ -54,12 +79,16 @@ class Resolver:
         self.values = dict(PSEUDO)
         for name, parameter in parameters.items():
             value = str(given.get(name, parameter.get("Default", "")))
-            pattern = parameter.get("AllowedPattern")
-            if pattern and not re.fullmatch(pattern, value):
-                raise SystemExit(f"{name}={value!r}: {parameter['ConstraintDescription']}")
-            if "AllowedValues" in parameter and value not in map(str, parameter["AllowedValues"]):
-                raise SystemExit(f"{name}={value!r} is not allowed")
+            violated = constraint(parameter, value)
+            if violated:
+                raise SystemExit(f"{name}={value!r}: {violated}")
             self.values[name] = value.split(",") if parameter["Type"] == "CommaDelimitedList" else value
+        for name, rule in template["Rules"].items():
+            if "RuleCondition" in rule and not self.holds(rule["RuleCondition"]):
+                continue
+            for assertion in rule["Assertions"]:
+                if not self.holds(assertion["Assert"]):
+                    raise SystemExit(f"{name}: {assertion['AssertDescription']}")
 
     def condition(self, name):
         return self.holds(self.template["Conditions"][name])
@@ -94,8 +123,8 @@ class Resolver:
             if function == "Fn::If":
                 name, yes, no = value
                 return self.resolve(yes if self.condition(name) else no)
-            if function == "Fn::Join":
-                return value[0].join(self.resolve(value[1]))
+            if function == "Fn::Split":
+                return self.resolve(value[1]).split(value[0])
             if function == "Fn::Sub":
                 return re.sub(r"\$\{([^!}]+)\}", lambda found: self.reference(found[1]), value)
             if function.startswith("Fn::"):
@@ -113,7 +142,7 @@ class Resolver:
             return f"arn:aws:secretsmanager:us-east-1:123456789012:secret:{self.values['SecretName']}-AbCdEf"
         if kind == "AWS::SNS::Topic":
             return f"arn:aws:sns:us-east-1:123456789012:keyturn-{name}"
-        if kind in ("AWS::Lambda::Function", "AWS::Logs::LogGroup"):
+        if kind in ("AWS::Lambda::Function", "AWS::Logs::LogGroup", "AWS::Scheduler::ScheduleGroup"):
             return self.values["AWS::StackName"]
         raise SystemExit(f"Ref of {kind} is not known here")
 

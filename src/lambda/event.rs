@@ -13,8 +13,8 @@ pub(super) struct Asked {
 }
 
 impl Asked {
-    /// Reads `{"command": "retire", "only": ["ci-deployer"]}`. An event of EventBridge, by a rule or by the Scheduler, and
-    /// an empty object mean `rotate`.
+    /// Reads `{"command": "retire", "only": ["ci-deployer"]}`. The event of a schedule, by a rule or by the Scheduler, and an
+    /// empty object mean `rotate`.
     ///
     /// # Errors
     ///
@@ -25,19 +25,16 @@ impl Asked {
                 "nothing was done: the event is not a JSON object; send {\"command\": \"rotate\"}".to_owned(),
             );
         };
-        if is_of_eventbridge(members) {
-            return Ok(Asked {
-                command: Command::Rotate,
-                only: None,
-            });
+        if members.contains_key("source") || members.contains_key("detail-type") {
+            return of_a_schedule(members);
         }
         let unknown = members
             .keys()
             .find(|name| !matches!(name.as_str(), "command" | "only"));
         if let Some(name) = unknown {
             return Err(format!(
-                "nothing was done: {name:?} means nothing in an event; it may have \"command\" and \"only\", or be an \
-                 event of EventBridge"
+                "nothing was done: {name:?} means nothing in an event; it may have \"command\" and \"only\", or be the \
+                 event of a schedule"
             ));
         }
         let command = match members.get("command") {
@@ -56,11 +53,45 @@ impl Asked {
     }
 }
 
-/// Rules and the Scheduler send these two with every event that has no input of its own.
-fn is_of_eventbridge(members: &Map<String, Value>) -> bool {
-    let text = |name| members.get(name).is_some_and(Value::is_string);
-    text("source") && text("detail-type")
+/// A schedule whose target has no input of its own sends its event: a rule as `aws.events`, the Scheduler as `aws.scheduler`.
+/// A rule can match any event of the account, and the others are no word about keys.
+fn of_a_schedule(members: &Map<String, Value>) -> Result<Asked, String> {
+    let is = |name: &str, words: &[&str]| {
+        let text = members.get(name).and_then(Value::as_str);
+        text.is_some_and(|text| words.contains(&text))
+    };
+    if !is("source", &["aws.events", "aws.scheduler"]) || !is("detail-type", &["Scheduled Event"]) {
+        return Err(
+            "nothing was done: the event is of EventBridge and not of a schedule, whose source is aws.events or \
+             aws.scheduler and whose detail-type is Scheduled Event; make {\"command\": \"rotate\"} the input of the \
+             target if it is to rotate"
+                .to_owned(),
+        );
+    }
+    match members.keys().find(|name| !ENVELOPE.contains(&name.as_str())) {
+        None => Ok(Asked {
+            command: Command::Rotate,
+            only: None,
+        }),
+        Some(name) => Err(format!(
+            "nothing was done: {name:?} means nothing in the event of a schedule; make {{\"command\": …}} alone the input of \
+             the target"
+        )),
+    }
 }
+
+/// What the event of a schedule has. One with more is something else, such as the replay of an archive.
+const ENVELOPE: [&str; 9] = [
+    "version",
+    "id",
+    "detail-type",
+    "source",
+    "account",
+    "time",
+    "region",
+    "resources",
+    "detail",
+];
 
 fn names(only: &Value) -> Result<Vec<String>, String> {
     let names = only
@@ -136,7 +167,40 @@ mod tests {
             (json!({"command": ["plan"]}), "the event's command is [\"plan\"]"),
             (json!({"comand": "plan"}), "\"comand\" means nothing"),
             (json!({"command": "plan", "user": "a"}), "\"user\" means nothing"),
-            (json!({"source": "aws.events"}), "\"source\" means nothing"),
+            (json!({"source": "aws.events"}), "not of a schedule"),
+            (json!({"detail-type": "Scheduled Event"}), "not of a schedule"),
+            (
+                json!({"source": "aws.ec2", "detail-type": "Scheduled Event"}),
+                "not of a schedule",
+            ),
+            (
+                json!({"source": "aws.iam", "detail-type": "AWS API Call via CloudTrail"}),
+                "not of a schedule",
+            ),
+            (
+                json!({"source": "aws.events", "detail-type": "AWS API Call via CloudTrail"}),
+                "not of a schedule",
+            ),
+            (
+                json!({"source": ["aws.events"], "detail-type": ["Scheduled Event"]}),
+                "not of a schedule",
+            ),
+            (
+                json!({"source": "my.app", "detail-type": "rotate", "detail": {"command": "rotate"}}),
+                "not of a schedule",
+            ),
+            (
+                json!({"source": "aws.events", "detail-type": "Scheduled Event", "command": "plan"}),
+                "\"command\" means nothing in the event of a schedule",
+            ),
+            (
+                json!({"source": "aws.scheduler", "detail-type": "Scheduled Event", "only": ["a"]}),
+                "\"only\" means nothing in the event of a schedule",
+            ),
+            (
+                json!({"source": "aws.events", "detail-type": "Scheduled Event", "replay-name": "again"}),
+                "\"replay-name\" means nothing in the event of a schedule",
+            ),
             (json!({"only": "a"}), "must be a list of names"),
             (json!({"only": []}), "must be a list of names"),
             (json!({"only": [1]}), "must be a list of names"),

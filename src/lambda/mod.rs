@@ -5,7 +5,6 @@ mod metrics;
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
-use std::future::Future;
 use std::io::Write;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -25,8 +24,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Left when a request that does not end is given up: Lambda would end the process without a word.
 const LAST_WORD: Duration = Duration::from_millis(500);
 /// Less than this is too little for a rotation: slow remotes take some of it before a key is created, and with the longest
-/// time to settle three minutes must be left then.
-const ENOUGH: Duration = Duration::from_secs(240);
+/// time to settle three minutes must be left then. The template takes no shorter timeout.
+pub const ENOUGH: Duration = Duration::from_secs(240);
 /// A function in a VPC reaches nothing outside of it by itself, and its requests end in these.
 const UNREACHED: [&str; 4] = [
     "aws_unreachable",
@@ -38,27 +37,14 @@ const VPC: &str = "A function that is attached to a VPC needs a NAT gateway, or 
                    and GitLab.";
 
 /// Serves invocations until the execution environment ends. Clients are built anew for each, because a client goes on
-/// signing with the credentials it was built with.
+/// signing with the credentials it was built with. An invocation that panics is an error of the function, and the next one is
+/// served.
 ///
 /// # Errors
 ///
 /// When the runtime API fails.
 pub async fn serve(environment: BTreeMap<String, String>, notes: Vec<String>) -> Result<(), Error> {
-    serve_with(|event| Box::pin(invoke(event, &environment, notes.clone()))).await
-}
-
-/// Serves invocations with this handler. A handler that panics is reported as an error of the function, and the next
-/// invocation is served.
-///
-/// # Errors
-///
-/// When the runtime API fails.
-pub async fn serve_with<H, F, E>(handler: H) -> Result<(), Error>
-where
-    H: Fn(LambdaEvent<Value>) -> F,
-    F: Future<Output = Result<Value, E>>,
-    E: Into<Diagnostic> + Debug,
-{
+    let handler = |event| Box::pin(invoke(event, &environment, notes.clone()));
     lambda_runtime::run(service_fn(handler)).await
 }
 
@@ -68,6 +54,8 @@ async fn invoke(
     mut notes: Vec<String>,
 ) -> Result<Value, Failed> {
     let (began, left) = (Instant::now(), left(event.context.deadline));
+    // For the test of what becomes of a panic. What ships has no such assertion, and refuses the event.
+    debug_assert!(event.payload.get("defect").is_none(), "a defect was asked for");
     let Asked { command, only } = Asked::read(&event.payload).map_err(|refusal| {
         tracing::error!(request = event.context.request_id, "{refusal}");
         Failed {

@@ -5,15 +5,14 @@ schedule did, is given the pair that GitLab then holds, and says whether that wo
 """
 
 import argparse
-import io
 import json
 import os
 import pathlib
+import platform
 import socket
 import subprocess
 import sys
 import time
-import zipfile
 
 import boto3
 
@@ -53,18 +52,6 @@ def until(holds, seconds, what):
             return found
         time.sleep(0.5)
     raise SystemExit(f"not within {seconds} s: {what}")
-
-
-def archive(path):
-    """The archive of a release, or one with this program as `bootstrap`."""
-    if path.suffix == ".zip":
-        return path.read_bytes()
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as out:
-        entry = zipfile.ZipInfo("bootstrap")
-        entry.external_attr = 0o100755 << 16
-        out.writestr(entry, path.read_bytes())
-    return packed.getvalue()
 
 
 def main():
@@ -109,14 +96,14 @@ def run(url, path):
     )
     s3 = client("s3", url)
     s3.create_bucket(Bucket=BUCKET)
-    s3.put_object(Bucket=BUCKET, Key="keyturn.zip", Body=archive(path))
+    s3.put_object(Bucket=BUCKET, Key="keyturn.zip", Body=path.read_bytes())
     cloudformation = client("cloudformation", url)
     parameters = {
         "AwsIamUser": USER,
         "SecretArn": secret["ARN"],
         "CodeBucket": BUCKET,
         "CodeKey": "keyturn.zip",
-        "Architecture": "x86_64",
+        "Architecture": "arm64" if platform.machine() == "aarch64" else "x86_64",
         "RotateSchedule": "rate(1 minute)",
         "RetireSchedule": "rate(12 hours)",
     }

@@ -107,6 +107,14 @@ async fn an_event_that_is_not_understood_does_nothing() {
         (r#"{"command":"destroy"}"#, "\"rotate\", \"retire\" or \"plan\""),
         (r#"{"comand":"plan"}"#, "\"comand\" means nothing"),
         (r#"{"command":"rotate","only":[]}"#, "must be a list of names"),
+        (
+            r#"{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification"}"#,
+            "not of a schedule",
+        ),
+        (
+            r#"{"source":"aws.events","detail-type":"Scheduled Event","command":"plan"}"#,
+            "\"command\" means nothing in the event of a schedule",
+        ),
         ("not json", "failed to deserialize"),
     ] {
         let invoked = function.invoke(event).await;
@@ -135,33 +143,39 @@ async fn it_rotates_in_an_address_space_of_128_mb() {
 
 /// The SDK corrects its clock by the first answer that refuses its signature, so a frozen function's clock does no harm.
 #[tokio::test]
-async fn a_clock_that_is_wrong_by_twenty_minutes_loses_nothing() {
+async fn a_clock_that_is_wrong_by_twenty_minutes_keeps_no_key_from_its_rotation() {
     for skew in [20 * 60, -20 * 60] {
         let world = World::start().await;
-        world
-            .lab
-            .aws
-            .control("POST", "clock", Some(json!({"skew": skew})))
-            .await
-            .unwrap();
+        skewed(&world, skew, skew).await;
         let invoked = invoke(&world, &[]).await;
-        world
-            .lab
-            .aws
-            .control("POST", "clock", Some(json!({"skew": 0})))
-            .await
-            .unwrap();
-        assert!(
-            world.works().await && world.lab.aws.works(&world.lab.old).await,
-            "{invoked:?}"
-        );
-        if invoked.failed() {
-            assert_eq!(invoked.word("reason"), "clock_skew", "{invoked:?}");
-        } else {
-            assert_ne!(world.lab.pair().id, world.lab.old.id);
-        }
+        assert!(!invoked.failed(), "{skew}: {invoked:?}");
+        skewed(&world, 0, -skew).await;
+        assert!(world.works().await && world.lab.aws.works(&world.lab.old).await);
+        assert_ne!(world.lab.pair().id, world.lab.old.id);
         world.heals().await;
     }
+}
+
+#[tokio::test]
+async fn clocks_of_aws_and_gitlab_that_disagree_keep_it_from_creating_a_key() {
+    for skew in [20 * 60, -20 * 60] {
+        let world = World::start().await;
+        skewed(&world, skew, 0).await;
+        let invoked = invoke(&world, &[]).await;
+        skewed(&world, 0, 0).await;
+        refused(&world, &invoked, "clocks_disagree", "differ by more than 5m").await;
+    }
+}
+
+/// Sets AWS's clock off the function's, and moves GitLab's, both by seconds.
+async fn skewed(world: &World, aws: i64, gitlab: i64) {
+    let body = json!({"skew": aws});
+    world.lab.aws.control("POST", "clock", Some(body)).await.unwrap();
+    let now = world.lab.gitlab.world(|gitlab| gitlab.now());
+    world
+        .lab
+        .gitlab
+        .set_clock(now + jiff::SignedDuration::from_secs(gitlab));
 }
 
 /// An address that swallows connections, as a VPC without a way out does: the queue of this socket is full.
@@ -196,7 +210,13 @@ impl Nowhere {
 async fn a_vpc_without_a_way_out_is_told_within_ten_seconds_and_before_a_key_is_created() {
     let nowhere = Nowhere::new();
     let gitlab = format!("{}/api/v4", nowhere.url());
-    for (name, url) in [("AWS_ENDPOINT_URL", nowhere.url()), ("GITLAB_API_URL", gitlab)] {
+    for (name, url) in [
+        ("AWS_ENDPOINT_URL", nowhere.url()),
+        ("AWS_ENDPOINT_URL_SECRETS_MANAGER", nowhere.url()),
+        ("AWS_ENDPOINT_URL_STS", nowhere.url()),
+        ("AWS_ENDPOINT_URL_IAM", nowhere.url()),
+        ("GITLAB_API_URL", gitlab),
+    ] {
         let world = World::start().await;
         let invoked = invoke(&world, &[(name, &url)]).await;
         assert!(invoked.failed(), "{invoked:?}");

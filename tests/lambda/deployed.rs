@@ -1,14 +1,11 @@
 //! The template as a whole: deployed to an emulator of AWS whose Scheduler invokes the real archive.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
 use testbed::aws::project_root;
 use testbed::gitlab::{GitLab, Options, Token, Variable};
-
-use crate::bootstrap;
 
 /// The side of the conversation that is here; see `testbed/deep/lambda.py`.
 struct Cloud {
@@ -19,7 +16,8 @@ struct Cloud {
 impl Cloud {
     fn start() -> Cloud {
         let root = project_root();
-        let archive = std::env::var_os("KEYTURN_ARCHIVE").map_or(bootstrap(), PathBuf::from);
+        let archive = std::env::var_os("KEYTURN_ARCHIVE")
+            .expect("KEYTURN_ARCHIVE names the archive: run `make test-lambda-deep`");
         let mut process = Command::new(root.join(".testbed/ministack/bin/python"))
             .arg(root.join("testbed/deep/lambda.py"))
             .arg("--archive")

@@ -2,21 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testbed::aws::project_root;
 
+/// The most memory that the function may ever hold: 24 MB.
+const PEAK_BUDGET_KIB: u64 = 24_000_000 / 1024;
+/// The most CPU from the start of the process to its first request for an event.
+const INIT_BUDGET: Duration = Duration::from_millis(10);
+
 /// One execution environment. It ends, with the function in it, when it is dropped.
 pub(crate) struct Emulator {
     process: Child,
     invoke: String,
     lines: Arc<Mutex<Vec<String>>>,
+    inits: Arc<Inits>,
+    bootstrap: PathBuf,
     http: reqwest::Client,
 }
 
@@ -30,6 +37,8 @@ pub(crate) struct Invoked {
     pub(crate) process: Option<u32>,
     /// The most memory that it ever held, from the kernel. The emulator's own figure is only the configured size.
     pub(crate) peak_kib: Option<u64>,
+    /// The CPU that it had used when it asked for its first event, if this was its first.
+    pub(crate) init: Option<Duration>,
 }
 
 impl Emulator {
@@ -47,11 +56,13 @@ impl Emulator {
         );
         // The only error is that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let (invoke, runtime) = (free_address(), free_address());
+        let (invoke, runtime) = (free_address().to_string(), free_address());
+        let inits = Arc::new(Inits::default());
+        let bootstrap = asking(relay(runtime, &inits), bootstrap);
         let mut process = Command::new(emulator)
             .args(["--runtime-interface-emulator-address", &invoke])
-            .args(["--runtime-api-address", &runtime])
-            .arg(bootstrap)
+            .args(["--runtime-api-address", &runtime.to_string()])
+            .arg(&bootstrap)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("AWS_LAMBDA_FUNCTION_NAME", "keyturn")
@@ -63,12 +74,13 @@ impl Emulator {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
+        inits.emulator.store(process.id(), Ordering::Relaxed);
         let lines = Arc::new(Mutex::new(Vec::new()));
         collect(process.stdout.take().unwrap(), &lines);
         collect(process.stderr.take().unwrap(), &lines);
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let end = Instant::now() + Duration::from_secs(10);
-        while std::net::TcpStream::connect(&invoke).is_err() {
+        while TcpStream::connect(&invoke).is_err() {
             assert!(Instant::now() < end, "the emulator does not listen");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -76,6 +88,8 @@ impl Emulator {
             process,
             invoke,
             lines,
+            inits,
+            bootstrap,
             http,
         }
     }
@@ -113,8 +127,17 @@ impl Emulator {
             wall,
             process,
             peak_kib: process.and_then(peak_kib),
+            init: self.inits.costs.lock().unwrap().pop(),
         };
         println!("{}", invoked.row(event));
+        invoked.said();
+        if let Some(over) = over_budget(invoked.peak_kib, invoked.init).filter(|_| released()) {
+            panic!("{over}: {invoked:?}");
+        }
+        assert!(
+            process.is_some() || invoked.ended(),
+            "the function is gone: {invoked:?}"
+        );
         invoked
     }
 
@@ -150,6 +173,7 @@ impl Drop for Emulator {
         }
         let _ = self.process.kill();
         let _ = self.process.wait();
+        let _ = std::fs::remove_file(&self.bootstrap);
     }
 }
 
@@ -157,6 +181,15 @@ impl Invoked {
     /// Whether the function failed.
     pub(crate) fn failed(&self) -> bool {
         self.body.get("errorMessage").is_some()
+    }
+
+    /// Whether the process ended with the invocation, by itself or by the end of its time.
+    fn ended(&self) -> bool {
+        let timed_out = self
+            .body
+            .as_str()
+            .is_some_and(|text| text.starts_with("Task timed out"));
+        timed_out || self.body["errorType"] == "Runtime.ExitError"
     }
 
     /// The report, whether it is the answer or the message of an error.
@@ -179,8 +212,12 @@ impl Invoked {
 
     /// The function's own lines: each is one JSON object.
     pub(crate) fn said(&self) -> Vec<Value> {
-        let own = self.lines.iter().filter(|line| line.starts_with('{'));
-        own.map(|line| serde_json::from_str(line).unwrap()).collect()
+        let own = self.lines.iter().filter(|line| !is_of_emulator(line));
+        own.map(|line| {
+            let read = serde_json::from_str(line).ok().filter(Value::is_object);
+            read.unwrap_or_else(|| panic!("no JSON object: {line:?}"))
+        })
+        .collect()
     }
 
     /// The lines that CloudWatch makes metrics of.
@@ -199,11 +236,9 @@ impl Invoked {
     }
 
     fn row(&self, event: &str) -> String {
-        let start = if self.reported("Init Duration").is_some() {
-            "cold"
-        } else {
-            "warm"
-        };
+        let start = self.init.map_or("warm".to_owned(), |init| {
+            format!("cold, init CPU {:>4.1} ms", init.as_secs_f64() * 1000.0)
+        });
         let told = match &self.body {
             Value::Object(body) if body.contains_key("errorType") => {
                 body["errorType"].as_str().unwrap_or("?")
@@ -214,7 +249,7 @@ impl Invoked {
         };
         let event: String = event.chars().take(48).collect();
         format!(
-            "{start}  REPORT Duration {:>9.2} ms  wall {:>8.1?}  peak {:>5.1} MiB  {event:<48}  {told}",
+            "{start:<22}  REPORT Duration {:>9.2} ms  wall {:>8.1?}  peak {:>5.1} MiB  {event:<48}  {told}",
             self.reported("Duration").unwrap_or(f64::NAN),
             self.wall,
             self.peak_kib.unwrap_or(0) as f64 / 1024.0,
@@ -227,8 +262,105 @@ pub(crate) fn bootstrap() -> PathBuf {
     std::env::var_os("KEYTURN_BOOTSTRAP").map_or(env!("CARGO_BIN_EXE_keyturn").into(), PathBuf::from)
 }
 
+/// The emulator's own lines: those of each invocation, and its log.
+fn is_of_emulator(line: &str) -> bool {
+    let mut words = line.split(' ');
+    let begins =
+        matches!(words.next(), Some("START" | "END" | "REPORT")) && words.next() == Some("RequestId:");
+    begins || line.split(' ').nth(5) == Some("(rapid)")
+}
+
+/// Whether the function is what ships, which the budgets are for.
+pub(crate) fn released() -> bool {
+    std::env::var_os("KEYTURN_BOOTSTRAP").is_some()
+}
+
+/// What of an invocation is over its budget. A function that was killed shows no peak, and a warm one no init.
+fn over_budget(peak_kib: Option<u64>, init: Option<Duration>) -> Option<String> {
+    if let Some(peak) = peak_kib.filter(|peak| *peak > PEAK_BUDGET_KIB) {
+        return Some(format!("{peak} KiB at the peak are over {PEAK_BUDGET_KIB}"));
+    }
+    let init = init.filter(|init| *init > INIT_BUDGET)?;
+    Some(format!(
+        "{init:?} of CPU before the first event are over {INIT_BUDGET:?}"
+    ))
+}
+
+#[test]
+fn what_is_over_a_budget_is_told() {
+    let (peak, init) = (Some(PEAK_BUDGET_KIB), Some(INIT_BUDGET));
+    assert_eq!(over_budget(peak, init), None);
+    assert_eq!(over_budget(None, None), None);
+    let more = over_budget(peak.map(|peak| peak + 1), init).unwrap();
+    assert!(more.starts_with("23438 KiB at the peak"), "{more}");
+    let longer = over_budget(peak, init.map(|init| init + Duration::from_micros(1))).unwrap();
+    assert!(longer.starts_with("10.001ms of CPU"), "{longer}");
+}
+
+/// What the processes of one environment had used when they first asked for an event.
+#[derive(Default)]
+struct Inits {
+    emulator: AtomicU32,
+    seen: AtomicU32,
+    costs: Mutex<Vec<Duration>>,
+}
+
+/// Stands between the function and its runtime API, to see it ask for its first event.
+fn relay(runtime: SocketAddr, inits: &Arc<Inits>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let inits = Arc::clone(inits);
+    std::thread::spawn(move || {
+        for function in listener.incoming().map_while(Result::ok) {
+            let process = child_of(inits.emulator.load(Ordering::Relaxed)).unwrap_or(0);
+            // Read before anything is answered: the function only waits.
+            if inits.seen.swap(process, Ordering::Relaxed) != process {
+                inits.costs.lock().unwrap().push(cpu(process));
+            }
+            let Ok(emulator) = TcpStream::connect(runtime) else {
+                continue;
+            };
+            pass(&function, &emulator);
+            pass(&emulator, &function);
+        }
+    });
+    address
+}
+
+fn pass(from: &TcpStream, to: &TcpStream) {
+    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from, &mut to);
+        let _ = to.shutdown(std::net::Shutdown::Write);
+    });
+}
+
+/// A bootstrap that is this one, with its runtime API behind the relay.
+fn asking(relay: SocketAddr, bootstrap: &Path) -> PathBuf {
+    let script = std::env::temp_dir().join(format!("keyturn-bootstrap-{}", relay.port()));
+    let text = format!(
+        "#!/bin/sh\nexport AWS_LAMBDA_RUNTIME_API={relay}\nexec {}\n",
+        bootstrap.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(&script, executable).unwrap();
+    script
+}
+
+/// The CPU that a process has used, on all of its threads.
+fn cpu(process: u32) -> Duration {
+    let threads = std::fs::read_dir(format!("/proc/{process}/task")).unwrap();
+    let nanoseconds = threads.map(|thread| {
+        let spent = std::fs::read_to_string(thread.unwrap().path().join("schedstat")).unwrap();
+        let first = spent.split(' ').next().unwrap();
+        first.parse::<u64>().unwrap()
+    });
+    Duration::from_nanos(nanoseconds.sum())
+}
+
 /// The most memory a process ever held, by the kernel.
-pub(crate) fn peak_kib(process: u32) -> Option<u64> {
+fn peak_kib(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     high.trim().strip_suffix(" kB")?.parse().ok()
@@ -236,12 +368,12 @@ pub(crate) fn peak_kib(process: u32) -> Option<u64> {
 
 /// A free port of a loopback address of its own: between this look and the emulator's start, no other stand-in on a busy
 /// machine can take it.
-fn free_address() -> String {
+fn free_address() -> SocketAddr {
     static NEXT: AtomicU8 = AtomicU8::new(1);
     let [.., high, low] = std::process::id().to_be_bytes();
     let own = Ipv4Addr::new(127, high | 1, low, NEXT.fetch_add(1, Ordering::Relaxed));
     let listener = TcpListener::bind((own, 0)).unwrap();
-    listener.local_addr().unwrap().to_string()
+    listener.local_addr().unwrap()
 }
 
 fn collect(stream: impl Read + Send + 'static, lines: &Arc<Mutex<Vec<String>>>) {
