@@ -108,6 +108,10 @@ def test_what_is_released_is_signed_and_has_a_provenance_that_is_signed(tmp_path
     assert json.loads((dist / "provenance.json").read_text()) == statement
     calls = (tmp_path / "calls").read_text().splitlines()
     signed = [call for call in calls if call.startswith("cosign ") and " login " not in call]
+    pushed = [call for call in calls if call.startswith("buildah manifest push")]
+    assert [call.rpartition(":")[2] for call in pushed] == ["1", "abc"]
+    # Or the image would have more than its 4 MB.
+    assert all("--compression-format gzip --compression-level 9" in call for call in pushed)
     image, sums = "r/k@sha256:0123", "dist/SHA256SUMS"
     assert [(call.split()[1], call.split()[-1]) for call in signed] == [
         ("sign", image),
