@@ -9,6 +9,12 @@ BUILD ?= cargo build
 RELEASE_ARM64 := target/aarch64-unknown-linux-musl/release/keyturn
 IMAGE ?= localhost/keyturn:latest
 IMAGE_BINARY ?= $(RELEASE)
+# What the image is built for; another binary than the release is one for amd64.
+PLATFORMS ?=
+COMMA := ,
+IMAGE_PLATFORMS = $(if $(filter $(RELEASE),$(IMAGE_BINARY)),$(or $(subst $(COMMA), ,$(PLATFORMS)),linux/amd64 linux/arm64),linux/amd64)
+# One is enough to be tested, and spares the minutes of the other.
+TEST_PLATFORMS = $(if $(PLATFORMS),$(IMAGE_PLATFORMS),linux/amd64)
 COMPONENT_VENV := .testbed/component
 COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPONENT_VENV)/bin/python -m pytest -v --tb=short -p no:cacheprovider
 
@@ -31,8 +37,17 @@ ARCHITECTURE ?= arm64
 ARCHIVE = dist/keyturn-lambda-$(ARCHITECTURE).zip
 HERE := $(if $(filter aarch64,$(shell uname -m)),arm64,x86_64)
 
-.PHONY: demo test bench release testbed lint deny prove prove-deep fire build clean \
-	image image-content test-image test-component component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
+binaries = $(if $(filter $(RELEASE),$(IMAGE_BINARY)),$(if $(filter linux/amd64,$(1)),release) $(if $(filter linux/arm64,$(1)),release-arm64))
+define fill
+	rm -rf dist/linux
+	$(if $(filter linux/amd64,$(1)),$(PYTHON) packaging/elf.py amd64 $(IMAGE_BINARY))
+	$(if $(filter linux/amd64,$(1)),install -D -m 0755 $(IMAGE_BINARY) dist/linux/amd64/keyturn)
+	$(if $(filter linux/arm64,$(1)),install -D -m 0755 $(RELEASE_ARM64) dist/linux/arm64/keyturn)
+	$(COMPONENT_VENV)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
+endef
+
+.PHONY: demo test bench release testbed lint deny prove prove-deep nightly fire build clean \
+	release-arm64 image image-content test-image-content test-image test-component component-needs component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
 demo: testbed build
@@ -60,6 +75,9 @@ prove-deep: $(CARGO_MUTANTS)
 	$(MUTANTS) | tee -a target/prove-deep.txt
 	@awk -f planner/tests/figures.awk target/prove-deep.txt
 
+## nightly: what takes too long for a merge request
+nightly: prove-deep test-lambda-deep lambda
+
 ## fire: every request of every kind of run of the real binary, struck by every kind of failure; minutes
 fire: testbed build
 	cargo test --locked --profile ci --workspace --test fire -- --ignored --nocapture
@@ -70,27 +88,35 @@ bench: testbed build release
 
 ## release: the static binary that ships
 release:
-	rustup target add $(TARGET)
-	CC_x86_64_unknown_linux_musl=$(or $(MUSL_CC),cc) $(BUILD) --locked --release --target $(TARGET)
+	BUILD="$(BUILD)" packaging/binary.sh amd64
 
-## image: the job image, of the release binaries, with buildah; IMAGE= names it
+## release-arm64: the same for the other architecture
+release-arm64: $(ZIG)/.ready
+	BUILD="$(BUILD)" ZIG=$(CURDIR)/$(ZIG)/bin/python packaging/binary.sh arm64
+
+## image: the job image for both architectures, or for PLATFORMS=linux/amd64 alone, with buildah; IMAGE= names it
 image: image-content
-	packaging/image.sh $(IMAGE)
+	PLATFORMS= packaging/image.sh $(IMAGE)
 
 ## test-image: the image as runners drive it; needs podman, buildah, runc, rsync, busybox-static, bash-static
-test-image: component-tools image-content build
+test-image: component-needs component-tools test-image-content build
 	$(COMPONENT_TESTS) tests/component/test_image.py
 
 ## test-component: the templates, the examples in the documentation, and pipelines in the image against the stand-ins
-test-component: component-tools image-content build
+test-component: component-needs component-tools test-image-content build
 	$(COMPONENT_TESTS) tests/component --ignore=tests/component/test_image.py
 
-# IMAGE_BINARY= puts another static binary into the image, which spares the minutes of the release build.
-image-content: $(if $(filter $(RELEASE),$(IMAGE_BINARY)),release) $(COMPONENT_VENV)/.ready
-	$(COMPONENT_VENV)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
-	install -D -m 0755 $(IMAGE_BINARY) dist/linux/amd64/keyturn
-	rm -rf dist/linux/arm64
-	if [ -x $(RELEASE_ARM64) ]; then install -D -m 0755 $(RELEASE_ARM64) dist/linux/arm64/keyturn; fi
+## component-needs: what test-component and test-image need of the machine; says what is missing, and fails
+component-needs:
+	@$(PYTHON) tests/component/containers.py
+
+# IMAGE_BINARY= puts another static binary into the image, which spares the minutes of the release build. A binary that was not
+# built by this run is never put there.
+image-content: $(call binaries,$(IMAGE_PLATFORMS)) $(COMPONENT_VENV)/.ready
+	$(call fill,$(IMAGE_PLATFORMS))
+
+test-image-content: $(call binaries,$(TEST_PLATFORMS)) $(COMPONENT_VENV)/.ready
+	$(call fill,$(TEST_PLATFORMS))
 
 component-tools: testbed $(COMPONENT_VENV)/.ready .testbed/npm/.ready
 
@@ -115,9 +141,8 @@ lint:
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
 
 ## lambda: the archives of the function for both architectures, static and reproducible, in dist/
-lambda: $(ZIG)/.ready
-	rustup target add x86_64-unknown-linux-musl aarch64-unknown-linux-musl
-	ZIG=$(CURDIR)/$(ZIG)/bin/python lambda/build.sh
+lambda: release release-arm64
+	lambda/build.sh $(RELEASE) $(RELEASE_ARM64)
 
 ## lint-lambda: what cfn-lint, SAM and parliament say of lambda/template.yaml
 lint-lambda: $(LINT)/.ready
@@ -175,7 +200,7 @@ $(RIE): testbed/rie.txt $(VENV)/.ready
 
 $(LINT)/.ready: testbed/lint/requirements.txt
 $(DEEP)/.ready: testbed/deep/requirements.txt
-$(ZIG)/.ready: lambda/requirements.txt
+$(ZIG)/.ready: packaging/requirements.txt
 $(LINT)/.ready $(DEEP)/.ready $(ZIG)/.ready:
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<

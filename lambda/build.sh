@@ -1,19 +1,15 @@
 #!/usr/bin/env bash
-# Builds the function for both architectures and packs each into an archive that depends on its content alone: one file,
-# with a fixed time and fixed rights.
+# Packs the function for both architectures into archives that depend on their content alone: one file, with a fixed time and
+# fixed rights. The binaries are those of a release.
+# Usage: lambda/build.sh X86_64-BINARY ARM64-BINARY
 set -euo pipefail
 cd "$(dirname "$0")/.."
-: "${ZIG:?the Python that has ziglang}"
+: "${2:?usage: lambda/build.sh X86_64-BINARY ARM64-BINARY}"
 LIMIT=3000000
 mkdir -p dist
 
-build() { # ARCHITECTURE, target of Rust's, target of zig's
-    local variable=${2//-/_}
-    env ZIG_TARGET="$3" "CC_$variable=$PWD/lambda/zig-cc" "AR_$variable=ar" \
-        "CARGO_TARGET_$(tr a-z A-Z <<<"$variable")_LINKER=rust-lld" \
-        RUSTFLAGS="--remap-path-prefix=$PWD=/keyturn --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-        cargo build --locked --release --target "$2" --bin keyturn
-    python3 - "target/$2/release/keyturn" "dist/keyturn-lambda-$1.zip" "$LIMIT" <<'PACK'
+pack() { # ARCHITECTURE in Lambda's words, BINARY
+    python3 - "$2" "dist/keyturn-lambda-$1.zip" "$LIMIT" <<'PACK'
 import pathlib, sys, zipfile
 binary, archive, limit = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
 entry = zipfile.ZipInfo("bootstrap", (1980, 1, 1, 0, 0, 0))
@@ -27,6 +23,8 @@ if size > limit:
 PACK
 }
 
-build x86_64 x86_64-unknown-linux-musl x86_64-linux-musl
-build arm64 aarch64-unknown-linux-musl aarch64-linux-musl
+python3 packaging/elf.py amd64 "$1"
+python3 packaging/elf.py arm64 "$2"
+pack x86_64 "$1"
+pack arm64 "$2"
 sha256sum dist/keyturn-lambda-*.zip

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ BASE = "localhost/keyturn-test/base:busybox"
 HELPER = "localhost/keyturn-test/helper:1"
 """What gitlab-ci-local copies files with, and the runner imitation plays the runner's helper with."""
 
-# Debian packages and what each is for. `.ci/run` installs the same.
+# Debian packages and what each is for.
 NEEDED = {
     "podman": ("podman", "runs the image"),
     "buildah": ("buildah", "builds the image"),
@@ -107,7 +108,7 @@ def build_in(checkout: Path, reference: str, *, base: str = BASE, **settings: st
     """`packaging/image.sh` of a checkout."""
     ended = subprocess.run(
         [checkout / "packaging" / "image.sh", reference],
-        env={**environment(), "BASE": base, **settings},
+        env={**environment(), "BASE": base, "PLATFORMS": "", **settings},
         capture_output=True,
         text=True,
         timeout=300,
@@ -205,3 +206,8 @@ class ImageTree:
         self._tar.close()
         layer = self._bytes.getvalue()
         must(podman("import", "--quiet", "--arch", architecture, "-", reference, stdin=layer))
+
+
+if __name__ == "__main__":
+    if missing():
+        sys.exit(f"programs that these tests need are not installed:\n{missing()}")

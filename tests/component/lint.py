@@ -124,12 +124,29 @@ def declared_inputs() -> dict[str, dict[str, dict[str, Any]]]:
 def consumer(configuration: object) -> list[str]:
     """What GitLab would refuse, or keyturn would, of a pipeline that includes these components."""
     entries = configuration.get("include", []) if isinstance(configuration, dict) else []
-    return [
-        f"{entry['component']}: {finding}"
+    ours = [
+        entry
         for entry in (entries if isinstance(entries, list) else [entries])
         if isinstance(entry, dict) and OURS.search(str(entry.get("component", "")))
-        for finding in _include(entry)
     ]
+    return [
+        *(f"{entry['component']}: {finding}" for entry in ours for finding in _include(entry)),
+        *_one_job_each(ours),
+    ]
+
+
+def _one_job_each(entries: list[dict[str, Any]]) -> Iterator[str]:
+    """GitLab merges jobs of the same name, in silence: of two rotations the last one is left."""
+    names: set[str] = set()
+    components = declared_inputs()
+    for entry in entries:
+        reference = COMPONENT.match(entry["component"])
+        if reference is None or reference["name"] not in components:
+            continue
+        name = (entry.get("inputs") or {}).get("as", components[reference["name"]]["as"]["default"])
+        if name in names:
+            yield f"two includes have the job {name}: give each its own with `as`"
+        names.add(name)
 
 
 def _include(entry: dict[str, Any]) -> Iterator[str]:
@@ -150,6 +167,11 @@ def _include(entry: dict[str, Any]) -> Iterator[str]:
     effective = {name: given.get(name, about.get("default")) for name, about in declared.items()}
     if not effective["group"] and not effective["project"] and not effective["secret_id"]:
         yield "neither group nor project is given"
+    if effective["auth"] == "oidc":
+        if not effective["role_arn"]:
+            yield "auth oidc needs role_arn"
+        if not effective["user"] and not effective["secret_id"]:
+            yield "auth oidc needs user: the role is nobody whose key could be rotated"
     if effective.get("retire") == "delayed":
         yield from (f"input grace: {why}" for why in start_in(str(effective["grace"])))
 

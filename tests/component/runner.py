@@ -6,6 +6,7 @@ a job is cancelled. It starts no program of the image but the shell; whatever a 
 
 import json
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -58,10 +59,14 @@ class Job:
 
     script: Sequence[str]
     variables: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
+    """Variables of type file: the script writes each, and hands on its path."""
     user: str | None = None
     options: tuple[str, ...] = ()
     """More options for the container, such as `--read-only`."""
     network: str = "none"
+    entrypoint: Sequence[str] | None = None
+    """`image:entrypoint` of the job, where the executor heeds the image's."""
     umask: bool = True
     """The helper makes the build directory writable for everybody."""
 
@@ -76,7 +81,7 @@ class Ran:
 
 def job_script(job: Job) -> str:
     """What the runner makes of the lines of `script:`."""
-    lines = _exports(job.variables) + f"cd {PROJECT}\n"
+    lines = _exports(job.variables) + "".join(_file(*one) for one in job.files.items()) + f"cd {PROJECT}\n"
     for line in job.script:
         lines += f"echo {quoted(f'$ {line}')}\n{line}\n"
     return lines
@@ -89,6 +94,11 @@ def _exports(variables: dict[str, str]) -> str:
         f'export GITLAB_ENV={dotenv}\nmkdir -p "{TEMPORARY}"\ntouch "{dotenv}"\n'
         f'while read -r line; do export "$line"; done < "{dotenv}"\n'
     )
+
+
+def _file(name: str, content: str) -> str:
+    path = f"{TEMPORARY}/{name}"
+    return f'mkdir -p "{TEMPORARY}"\nprintf \'%s\' {quoted(content)} > "{path}"\nexport {quoted(name)}="{path}"\n'
 
 
 def wrapped(body: str, *, kubernetes: bool = False) -> str:
@@ -138,10 +148,15 @@ def docker(image: str, job: Job) -> Ran:
     """The docker executor: the image's entrypoint stands, the script comes on stdin."""
     with (
         build_directory(job) as volume,
-        container(image, job, ["-v", f"{volume}:/builds"], ["sh", "-c", detect()]) as identity,
+        container(image, job, ["-v", f"{volume}:/builds", *_entrypoint(job)], ["sh", "-c", detect()]) as identity,
     ):
         ended = podman("start", "-ai", identity, stdin=wrapped(job_script(job)))
         return Ran(ended.returncode, ended.stdout + ended.stderr)
+
+
+def _entrypoint(job: Job) -> list[str]:
+    # `[""]` is how a job says that there is none.
+    return [] if job.entrypoint is None else ["--entrypoint", json.dumps([word for word in job.entrypoint if word])]
 
 
 def docker_cancelled(image: str, job: Job, when: threading.Event) -> Ran:
@@ -196,16 +211,19 @@ def kubernetes(image: str, job: Job) -> Ran:
 
 
 def _kubernetes_job(identity: str, scripts: str, job: Job) -> Ran:
+    complaints = tempfile.TemporaryFile()
     shell = subprocess.Popen(
         ["podman", "start", "-ai", identity],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=complaints,
         env=environment(),
     )
     assert shell.stdin is not None
     try:
-        _until_running(identity)
+        if not _runs(identity, shell):
+            complaints.seek(0)
+            return Ran(shell.returncode, complaints.read().decode(errors="replace"))
         # The detecting script passes its arguments on: the script that is to be run.
         saved = {"detect_shell_script": detect("$@"), "step_script": wrapped(job_script(job), kubernetes=True)}
         for name, text in saved.items():
@@ -230,12 +248,13 @@ def _kubernetes_job(identity: str, scripts: str, job: Job) -> Ran:
         shell.wait()
 
 
-def _until_running(identity: str) -> None:
+def _runs(identity: str, shell: subprocess.Popen[bytes]) -> bool:
+    """Waits until the container runs, or has ended before a script was given to it."""
     for _ in range(100):
         state = podman("container", "inspect", "--format", "{{.State.Status}}", identity).stdout.strip()
         if state == "running":
-            return
-        if state == "exited":
-            raise RuntimeError("the container ended before a script was given to it")
+            return True
+        if shell.poll() is not None:
+            return False
         time.sleep(0.1)
     raise TimeoutError("the container did not start")

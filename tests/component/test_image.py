@@ -1,9 +1,11 @@
 """The job image, and what runners do with it."""
 
+import gzip
 import json
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,10 +23,15 @@ from runner import Job, Ran
 Tell = Callable[[str], None]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 MEGABYTE = 1_000_000
-# The whole image may have 8 MB unpacked and 4 MiB compressed. The pinned base image is not there to be measured: it has up to
-# 1.5 MB and 0.9 MB, and what stands in for it, Debian's build with glibc, is larger.
-ADDED_UNPACKED = 8_000_000 - 1_500_000
-ADDED_COMPRESSED = 4 * 1024 * 1024 - 900_000
+# Of the whole image, in megabytes of a million bytes. The pinned base image is not there to be measured: it has at most this
+# much, and what stands in for it, Debian's build with glibc, is larger.
+UNPACKED, COMPRESSED = 8 * MEGABYTE, 4 * MEGABYTE
+BASE_UNPACKED, BASE_COMPRESSED = 1_500_000, 900_000
+# A release is pushed with gzip's level 9, which an older podman can't be asked for. Python's zlib is the closest to it; buildah
+# 1.39 wrote 3 088 482 bytes where zlib wrote 2 990 603. At the level that nobody chose it is 0.1 MB more, which is not within 4 MB
+# but within 4 MiB.
+OVER_ZLIB = 1.033
+COMPRESSED_BY_DEFAULT = 4 * 1024 * 1024
 
 
 def test_the_dockerfile_runs_nothing_and_pins_its_base() -> None:
@@ -46,25 +53,29 @@ def test_the_image_has_a_numeric_user_no_entrypoint_and_is_small(
     config = found["Config"]
     base = inspect(f"{containers.BASE}-amd64")
     added = found["Size"] - base["Size"]
-    layer = compressed_size_of_the_newest_layer(image, tmp_path)
+    by_default, best = compressed_sizes_of_the_newest_layer(image, tmp_path)
     tell(f"podman image inspect: User {config['User']}, Entrypoint {config.get('Entrypoint')}, Cmd {config['Cmd']}")
     tell(f"size: {found['Size']} bytes, of which the stand-in for the base has {base['Size']} and ours {added}")
-    tell(f"compressed: ours {layer} bytes")
+    tell(f"whole on the pinned base: {added + BASE_UNPACKED} bytes of {UNPACKED}")
+    tell(f"compressed at level 9: ours {best} bytes, whole on the pinned base {best + BASE_COMPRESSED} of {COMPRESSED}")
+    tell(f"at the default level: {by_default}, whole {by_default + BASE_COMPRESSED} of {COMPRESSED_BY_DEFAULT}")
     assert config["User"] == "65532:65532"
     assert not config.get("Entrypoint")
     assert "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt" in config["Env"]
     assert config["Labels"]["org.opencontainers.image.licenses"] == "Apache-2.0"
-    assert added <= ADDED_UNPACKED
-    assert layer <= ADDED_COMPRESSED
+    assert added + BASE_UNPACKED <= UNPACKED
+    assert best + BASE_COMPRESSED <= COMPRESSED
+    assert by_default + BASE_COMPRESSED <= COMPRESSED_BY_DEFAULT
 
 
-def compressed_size_of_the_newest_layer(image: str, where: Path) -> int:
-    """As a registry would hold it."""
+def compressed_sizes_of_the_newest_layer(image: str, where: Path) -> tuple[int, int]:
+    """As a registry would hold it, at podman's default level and at the best one."""
     must(podman("push", "--quiet", "--compress", image, f"dir:{where}/pushed", timeout=300))
     manifest = json.loads((where / "pushed" / "manifest.json").read_text())
     # The layer below it is the base's.
     _, newest = manifest["layers"]
-    return int((where / "pushed" / newest["digest"].removeprefix("sha256:")).stat().st_size)
+    layer = (where / "pushed" / newest["digest"].removeprefix("sha256:")).read_bytes()
+    return len(layer), int(len(gzip.compress(gzip.decompress(layer), 9)) * OVER_ZLIB)
 
 
 def test_the_same_input_gives_the_same_digest(image: str, tell: Tell) -> None:
@@ -104,6 +115,34 @@ def test_the_image_is_built_for_every_architecture_that_there_is_a_binary_for(im
         assert text == f"binary for {one['platform']['architecture']}"
 
 
+def elf(architecture: str, path: Path) -> str:
+    """What the build says of a binary, or nothing when it takes it."""
+    program = ROOT / "packaging" / "elf.py"
+    ended = subprocess.run([sys.executable, program, architecture, path], capture_output=True, text=True, timeout=60)
+    return "" if ended.returncode == 0 else ended.stderr
+
+
+def test_each_binary_is_static_and_for_the_architecture_that_it_is_in_the_image_for(tell: Tell) -> None:
+    binaries = {path.parent.name: path for path in (ROOT / "dist" / "linux").glob("*/keyturn")}
+    assert "amd64" in binaries
+    for architecture, path in binaries.items():
+        machine = path.read_bytes()[18:20]
+        tell(f"{architecture}: ELF machine {int.from_bytes(machine, 'little')}, {path.stat().st_size} bytes")
+        assert machine == {"amd64": b"\x3e\x00", "arm64": b"\xb7\x00"}[architecture]
+        assert elf(architecture, path) == ""
+
+
+def test_a_binary_that_would_not_start_is_no_image(tmp_path: Path) -> None:
+    static = ROOT / "dist" / "linux" / "amd64" / "keyturn"
+    assert "is for machine 62" in elf("arm64", static)
+    assert "asks for a loader" in elf("amd64", Path(sys.executable).resolve())
+    half = tmp_path / "half"
+    half.write_bytes(static.read_bytes()[:100])
+    assert "has no program headers" in elf("amd64", half)
+    half.write_bytes(b"#!/bin/sh\n")
+    assert "is no 64-bit" in elf("amd64", half)
+
+
 @contextmanager
 def mounted(image: str) -> Iterator[Path]:
     """The files of an image."""
@@ -133,6 +172,7 @@ EVERY_STAGE = [
     'test -n "$HOME" && touch "$HOME/written"',
     "test \"$MESSAGE\" = \"it's\na \\\"test\\\" é\"",
     "grep -c BEGIN $SSL_CERT_FILE",
+    'test "$(cat "$CERTIFICATE")" = "$MESSAGE"',
 ]
 CONFINED = (
     "--read-only",
@@ -149,7 +189,9 @@ def test_a_runner_runs_a_job_in_it(
 ) -> None:
     message = "it's\na \"test\" é"
     variables = {"MESSAGE": message, **({"HOME": "/tmp"} if user else {})}
-    ran = executor(image, Job(EVERY_STAGE, variables=variables, user=user, options=CONFINED))
+    # A variable of type file, which each user has to be able to write.
+    files = {"CERTIFICATE": message}
+    ran = executor(image, Job(EVERY_STAGE, variables=variables, files=files, user=user, options=CONFINED))
     tell(f"exit {ran.code}; {ran.log.splitlines()[1]}")
     assert ran.code == 0, ran.log
     assert "keyturn-junit.xml" in ran.log
@@ -178,11 +220,12 @@ def derived(image: str, name: str, *lines: str) -> str:
     return reference
 
 
-def test_an_image_without_a_shell_fails_the_job(image: str) -> None:
+@pytest.mark.parametrize("executor", [runner.docker, runner.kubernetes], ids=["docker", "kubernetes"])
+def test_an_image_without_a_shell_fails_the_job(executor: Callable[[str, Job], Ran], image: str) -> None:
     bare = derived(image, "bare", "FROM scratch", "COPY --from=ours /usr/local/bin/keyturn /usr/local/bin/keyturn")
-    ran = runner.docker(bare, Job(["echo reached"]))
+    ran = executor(bare, Job(["echo reached"]))
     assert ran.code != 0
-    assert "sh" in ran.log and "\nreached" not in ran.log
+    assert '"sh"' in ran.log and "\nreached" not in ran.log
 
 
 def test_an_image_with_the_program_as_entrypoint_would_fail_the_job_instead_of_passing_it(image: str) -> None:
@@ -190,6 +233,10 @@ def test_an_image_with_the_program_as_entrypoint_would_fail_the_job_instead_of_p
     ran = runner.docker(trapped, Job(["echo reached"]))
     assert ran.code == 2, ran.log
     assert "\nreached" not in ran.log
+    # What the component says of its image.
+    freed = runner.docker(trapped, Job(["echo reached"], entrypoint=[""]))
+    assert freed.code == 0, freed.log
+    assert "\nreached" in freed.log
 
 
 def test_a_runner_whose_helper_gives_the_job_no_room_fails_it(image: str) -> None:

@@ -145,17 +145,49 @@ def test_two_users_are_rotated_by_two_includes_of_one_project(
         assert len(lab.keys(one.user)) == 2
 
 
-def test_variables_of_the_project_do_not_change_whose_key_is_rotated_or_where(
+def test_two_users_are_rotated_by_one_pipeline(image: str, lab: Lab, consumer: Make, tell: Tell) -> None:
+    by_role, by_pair = lab.deploy, lab.release
+    project = consumer(
+        include(
+            *("rotate", TAG),
+            **{"as": "one", "user": by_role.user, "group": by_role.group_path, "gitlab_token": "$TOKEN_ONE"},
+            **{"auth": "oidc", "role_arn": lab.role, "image": image},
+        ),
+        include("rotate", TAG, **{"as": "two", "group": by_pair.group_path, "image": image}),
+        # GitLab gives an ID token to the jobs alone that ask for one.
+        **{name: {"variables": {"KEYTURN_ID_TOKEN": lab.id_token()}} for name in ("one", "one:retire")},
+    )
+    ran = project.run(source="schedule", variables={**lab.pipeline_variables(by_pair), "TOKEN_ONE": by_role.token})
+    for job in ("one", "one:retire", "two", "two:retire"):
+        say(tell, ran, job)
+    assert ran.code == 0, ran.output
+    for name, user in (("one", by_role), ("two", by_pair)):
+        assert report(ran, name)["user"] == user.user
+        held = lab.job_variables(user)["AWS_ACCESS_KEY_ID"]
+        assert held != user.key
+        assert lab.keys(user.user) == {user.key: "Active", held: "Active"}
+
+
+def test_variables_of_the_project_do_not_change_whose_key_is_rotated_or_where_or_when_it_is_retired(
     image: str, lab: Lab, consumer: Make, tell: Tell
 ) -> None:
     user = lab.deploy
     project = consumer(include("rotate", TAG, group=user.group_path, image=image))
-    others = {"AWS_IAM_USER": lab.release.user, "GITLAB_PROJECT_ID": "1", "GITLAB_GROUP_ID": str(lab.release.group)}
+    others = {
+        **{"AWS_IAM_USER": lab.release.user, "GITLAB_PROJECT_ID": "1", "GITLAB_GROUP_ID": str(lab.release.group)},
+        # The retire job is delayed by the input, so this would leave the key active until somebody runs it again.
+        **{"KEYTURN_GRACE": "48h", "KEYTURN_ROTATE_AFTER": "90d", "KEYTURN_ACCESS_KEY_ID_VARIABLE": "OTHER_ID"},
+    }
     ran = run(project, ROTATE, tell, {**lab.pipeline_variables(user), **others})
     assert ran.code == 0, ran.output
     assert lab.job_variables(user)["AWS_ACCESS_KEY_ID"] != user.key
     assert lab.job_variables(lab.release)["AWS_ACCESS_KEY_ID"] == lab.release.key
     assert set(lab.keys(lab.release.user)) == {lab.release.key}
+
+    lab.advance(DAY + 60)
+    retired = run(project, RETIRE, tell, {**lab.pipeline_variables(user), **others})
+    assert retired.code == 0, retired.output
+    assert lab.keys(user.user)[user.key] == "Inactive"
 
 
 def test_a_plan_says_what_a_rotation_would_do_and_does_none_of_it(
@@ -175,10 +207,22 @@ def test_a_plan_says_what_a_rotation_would_do_and_does_none_of_it(
     "inputs, variables, word",
     [
         ({}, {}, "GITLAB_GROUP_ID"),
-        ({"group": "platform"}, {"GITLAB_TOKEN": ""}, "GITLAB_TOKEN"),
+        ({"group": "platform"}, {"GITLAB_TOKEN": ""}, "GITLAB_TOKEN is not set"),
+        ({"group": "platform", "gitlab_token": "$NO_SUCH_VARIABLE"}, {}, "GITLAB_TOKEN is not set"),
+        (
+            {"group": "platform", "auth": "oidc", "user": "ci-deployer"},
+            {"AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/deploy", "KEYTURN_ID_TOKEN": "e30.e30.c2ln"},
+            "AWS_ROLE_ARN is not",
+        ),
         ({"group": "platform", "longest_job": "2d"}, {}, "KEYTURN_GRACE"),
     ],
-    ids=["neither group nor project", "no token", "a grace shorter than the longest job"],
+    ids=[
+        "neither group nor project",
+        "no token",
+        "a token that is named and missing, where the project has another",
+        "no role in the input, where the project has another",
+        "a grace shorter than the longest job",
+    ],
 )
 def test_a_job_with_settings_that_cannot_be_used_fails_says_which_and_touches_nothing(
     inputs: dict[str, str],

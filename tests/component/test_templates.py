@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import lint
 import pipelines
@@ -137,7 +138,78 @@ def test_an_id_token_is_asked_for_only_where_a_role_is_assumed_with_it(consumer:
     for name in (ROTATE, RETIRE):
         assert "id_tokens" not in keys[name]
         assert oidc[name]["id_tokens"] == {"KEYTURN_ID_TOKEN": {"aud": "$CI_SERVER_URL"}}
-        assert oidc[name]["variables"]["COMPONENT_ROLE_ARN"] == "arn:aws:iam::1:role/r"
+
+
+# The variable of keyturn that each input becomes, and a value that no other input has.
+WIRES = {
+    "user": ("AWS_IAM_USER", "the-user"),
+    "group": ("GITLAB_GROUP_ID", "the/group"),
+    "project": ("GITLAB_PROJECT_ID", "the/project"),
+    "gitlab_token": ("GITLAB_TOKEN", "the-token"),
+    "aws_region": ("AWS_REGION", "the-region"),
+    "secret_id": ("KEYTURN_SECRET_ID", "the-secret"),
+    "access_key_id_variable": ("KEYTURN_ACCESS_KEY_ID_VARIABLE", "THE_ID"),
+    "secret_access_key_variable": ("KEYTURN_SECRET_ACCESS_KEY_VARIABLE", "THE_SECRET"),
+    "environment_scope": ("KEYTURN_ENVIRONMENT_SCOPE", "the scope"),
+    "rotate_after": ("KEYTURN_ROTATE_AFTER", "31d"),
+    "grace": ("KEYTURN_GRACE", "32h"),
+    "delete_after": ("KEYTURN_DELETE_AFTER", "33d"),
+    "longest_job": ("KEYTURN_LONGEST_JOB", "34m"),
+}
+ROLE = ("AWS_ROLE_ARN", "arn:aws:iam::1:role/the-role")
+# What else the inputs say is for GitLab.
+ABOUT_JOBS = {"as", "stage", "image", "rules", "auth", "oidc_audience", "retire", "retire_if"}
+
+
+def received(job: dict[str, Any], **others: str) -> dict[str, str]:
+    """The environment that a job's script starts with, besides what the machine has."""
+    shell = ["busybox", "sh", "-e", "-c", "\n".join([*job["before_script"], "exec env -0"])]
+    variables = {name: str(value) for name, value in job["variables"].items()}
+    ended = subprocess.run(
+        shell, env={"PATH": "/usr/bin:/bin", **others, **variables}, capture_output=True, text=True, timeout=60
+    )
+    found = dict(line.split("=", 1) for line in must(ended).split("\0") if line)
+    machine = {"PATH", "PWD", "SHLVL", "OLDPWD", "_"}
+    return {name: value for name, value in found.items() if name not in set(variables) | machine}
+
+
+@pytest.mark.parametrize("auth", ["keys", "oidc"])
+@pytest.mark.parametrize("component, jobs", [("rotate", (ROTATE, RETIRE)), ("plan", (PLAN,))])
+def test_each_input_is_the_setting_that_it_is_called_after(
+    component: str, jobs: tuple[str, ...], auth: str, consumer: Make
+) -> None:
+    declared = set(lint.declared_inputs()[component])
+    assert declared == (set(WIRES) | {"role_arn"} | ABOUT_JOBS) & declared
+    assert set(WIRES) | {"role_arn"} <= declared
+    inputs = {name: value for name, (_, value) in WIRES.items()}
+    more = {"auth": auth, "role_arn": ROLE[1], "oidc_audience": "the-audience", "stage": "test", "image": "the-image"}
+    merged = consumer(include(component, TAG, **inputs, **more)).preview()
+    expected = dict(WIRES.values()) | ({ROLE[0]: ROLE[1]} if auth == "oidc" else {})
+    # What a project has under the same names for other jobs.
+    other = {name: "of another job" for name in expected if name != "AWS_ROLE_ARN"}
+    for name in jobs:
+        assert received(merged[name]) == expected
+        assert received(merged[name], **other) == expected
+        assert (merged[name]["stage"], merged[name]["image"]["name"]) == ("test", "the-image")
+        assert merged[name].get("id_tokens") == (
+            {"KEYTURN_ID_TOKEN": {"aud": "the-audience"}} if auth == "oidc" else None
+        )
+
+
+def test_a_role_of_the_environment_is_for_jobs_that_name_none(consumer: Make) -> None:
+    # A runner's own, such as the one of a service account in Kubernetes.
+    role = {"AWS_ROLE_ARN": "arn:aws:iam::1:role/of-another-job", "AWS_REGION": "eu-central-1"}
+    keys = consumer(include("rotate", TAG, group="a")).preview()
+    assert received(keys[ROTATE], **role).items() >= role.items()
+    oidc = consumer(include("rotate", TAG, group="a", auth="oidc", user="u")).preview()
+    assert received(oidc[ROTATE], **role)["AWS_ROLE_ARN"] == ""
+
+
+def test_without_a_token_in_the_input_there_is_none_so_that_it_can_come_from_the_secret(consumer: Make) -> None:
+    default = consumer(include("rotate", TAG, group="a")).preview()
+    assert default[ROTATE]["variables"]["INPUT_OF_KEYTURN_GITLAB_TOKEN"] == "$GITLAB_TOKEN"
+    empty = consumer(include("rotate", TAG, group="a", gitlab_token="", secret_id="s")).preview()
+    assert received(empty[ROTATE], GITLAB_TOKEN="glpat-of-another-tool")["GITLAB_TOKEN"] == ""
 
 
 def test_the_retire_job_can_be_left_out(consumer: Make) -> None:
@@ -151,7 +223,7 @@ def test_two_users_of_one_project_have_jobs_and_locks_of_their_own(consumer: Mak
     for name in ("deploy", "backup"):
         for job in (name, f"{name}:retire"):
             assert merged[job]["resource_group"] == name
-            assert merged[job]["variables"]["COMPONENT_USER"] == name
+            assert merged[job]["variables"]["INPUT_OF_KEYTURN_USER"] == name
 
 
 # Given to GitLab, and to the checks that every example of the documentation goes through.
@@ -164,6 +236,7 @@ BAD_INPUTS = [
     ({"group": "a", "rules": "always"}, "is not a array", "rules"),
     ({"group": "a", "auth": "iam"}, "is none of", "auth"),
     ({"group": "a", "as": "a: b"}, "doesn't match", "as"),
+    ({"group": "a", "oidc_audience": ""}, "doesn't match", "oidc_audience"),
 ]
 
 
@@ -184,12 +257,23 @@ def test_an_input_that_cannot_be_used_is_refused_by_its_name(
         ({"group": "a", "grcae": "24h"}, "unknown input grcae"),
         ({}, "neither group nor project"),
         ({"group": "a", "grace": "0s"}, "needs retire: none"),
+        ({"group": "a", "auth": "oidc", "user": "u"}, "auth oidc needs role_arn"),
+        ({"group": "a", "auth": "oidc", "role_arn": "arn:aws:iam::1:role/r"}, "auth oidc needs user"),
     ],
 )
 def test_what_only_gitlab_refuses_is_found_in_examples(inputs: dict[str, object], finding: str) -> None:
     found = lint.consumer({"include": [include("rotate", TAG, **inputs)]})
     assert any(finding in one for one in found), found
     assert lint.consumer({"include": [include("rotate", TAG, group="a")]}) == []
+
+
+def test_two_includes_whose_jobs_have_one_name_are_found_as_one_would_be_lost(consumer: Make) -> None:
+    both = [include("rotate", TAG, group="a"), include("rotate", TAG, group="b")]
+    merged = consumer(*both).preview()
+    assert merged[ROTATE]["variables"]["INPUT_OF_KEYTURN_GROUP"] == "b"
+    assert any(f"two includes have the job {ROTATE}" in one for one in lint.consumer({"include": both}))
+    named = [include("rotate", TAG, **{"as": name, "group": name}) for name in ("a", "b")]
+    assert lint.consumer({"include": [*named, include("plan", TAG, group="a")]}) == []
 
 
 def test_a_component_that_does_not_exist_is_found() -> None:
