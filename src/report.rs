@@ -372,6 +372,13 @@ impl RotationReport {
         }
     }
 
+    /// The same with a word on these.
+    #[must_use]
+    pub fn with_warnings(mut self, warnings: Vec<String>) -> RotationReport {
+        self.warnings = warnings;
+        self
+    }
+
     /// The same with other vitals.
     #[must_use]
     pub fn with_vitals(mut self, vitals: Vitals) -> RotationReport {

@@ -9,7 +9,7 @@ use crate::failure::{Class, Failure};
 use crate::report::{Command, Exit, Report, RotationReport};
 use crate::rotation::Rotation;
 use crate::secret::Secret;
-use crate::settings::{Bootstrap, SecretJson, Settings};
+use crate::settings::{Bootstrap, SecretJson, Settings, misspelt};
 use crate::stop::Stop;
 
 /// A run ends itself after this long (D of the protocol); a Lambda function has what is left of its own time.
@@ -25,33 +25,45 @@ pub async fn run(
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let (rotation, settings_failure) =
-        match Box::pin(open(command, only, environment, notes, deadline, stop)).await {
-            Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
-            Err(failure) => {
-                let of_settings = failure.class == Class::Settings;
-                (RotationReport::not_opened(user, failure), of_settings)
-            }
-        };
+    let mut warnings = notes;
+    let read = Box::pin(read(environment, &mut warnings)).await;
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+    let opened = match read {
+        Ok((mut settings, aws)) => {
+            settings.warnings.clone_from(&warnings);
+            Box::pin(open(command, only, settings, aws, deadline, stop)).await
+        }
+        Err(failure) => Err(failure),
+    };
+    let (rotation, settings_failure) = match opened {
+        Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
+        Err(failure) => {
+            let of_settings = failure.class == Class::Settings;
+            (
+                RotationReport::not_opened(user, failure).with_warnings(warnings),
+                of_settings,
+            )
+        }
+    };
     let report = Report::new(command, rotation);
     let exit = report.exit(settings_failure);
     (report, exit)
 }
 
-async fn open(
-    command: Command,
-    only: Option<&[String]>,
+/// The settings, and the connection to AWS that some of them may come by. What deserves a word is added to `warnings`,
+/// also where the settings can't be used.
+async fn read(
     environment: &BTreeMap<String, String>,
-    notes: Vec<String>,
-    deadline: Deadline,
-    stop: Stop,
-) -> Result<Rotation, Failure> {
-    let bootstrap = Bootstrap::from(environment)?;
+    warnings: &mut Vec<String>,
+) -> Result<(Settings, Connection), Failure> {
+    let bootstrap =
+        Bootstrap::from(environment).inspect_err(|_| warnings.extend(misspelt(environment, None)))?;
     // What needs no secret is refused before anything is asked of AWS.
-    let complete = if bootstrap.secret_id.is_none() {
-        Some(Settings::from(environment, None)?)
-    } else {
-        None
+    let complete = match bootstrap.secret_id {
+        None => Some(merged(environment, None, warnings)?),
+        Some(_) => None,
     };
     let aws = Connection::open(&AwsSettings {
         ca_pem: bootstrap.aws_ca_pem.clone(),
@@ -61,18 +73,35 @@ async fn open(
             .map(|web| (web.token.clone(), web.role_arn.clone())),
     })
     .await?;
-    let mut settings = match (complete, &bootstrap.secret_id) {
+    let settings = match (complete, &bootstrap.secret_id) {
         (Some(settings), _) => settings,
         (None, Some(id)) => {
             let secret = SecretJson::parse(&Secret::new(aws.secret(id).await?))?;
-            Settings::from(environment, Some(&secret))?
+            merged(environment, Some(&secret), warnings)?
         }
-        (None, None) => Settings::from(environment, None)?,
+        (None, None) => merged(environment, None, warnings)?,
     };
-    settings.warnings.splice(0..0, notes);
-    for warning in &settings.warnings {
-        tracing::warn!("{warning}");
-    }
+    Ok((settings, aws))
+}
+
+fn merged(
+    environment: &BTreeMap<String, String>,
+    secret: Option<&SecretJson>,
+    warnings: &mut Vec<String>,
+) -> Result<Settings, Failure> {
+    Settings::from(environment, secret)
+        .inspect(|settings| warnings.extend(settings.warnings.iter().cloned()))
+        .inspect_err(|_| warnings.extend(misspelt(environment, secret)))
+}
+
+async fn open(
+    command: Command,
+    only: Option<&[String]>,
+    settings: Settings,
+    aws: Connection,
+    deadline: Deadline,
+    stop: Stop,
+) -> Result<Rotation, Failure> {
     let rotation = Rotation::open(settings, aws, command, deadline, stop).await?;
     selected(only, rotation.name())?;
     Ok(rotation)

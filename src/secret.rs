@@ -1,12 +1,13 @@
-//! The one type that holds a secret. It can't be printed, compared or serialised; only this module's `expose` shows it,
-//! and its callers are the writer of a variable and the signer of a request.
+//! The one type that holds a secret. It can't be printed or serialised; only this module's `expose` shows it, to what sends,
+//! parses or judges it.
 
 use std::fmt;
 
 use planner::KeyId;
 use secrecy::{ExposeSecret, SecretString};
 
-/// A secret access key, a token, or a variable's value that may be one. Wiped when dropped.
+/// A secret access key, a token, or a variable's value that may be one. Wiped when dropped; the environment and the JSON it
+/// was read from are plain text, and are not.
 #[derive(Clone)]
 pub struct Secret(SecretString);
 

@@ -216,10 +216,12 @@ async fn check_token(
     if left <= EXPIRY_WARNING {
         let days = left.as_secs() / 86_400;
         let on = date(expires);
-        warnings.push(format!(
+        let warning = format!(
             "the GitLab token {:?} expires on {on}, in {days} days",
             token.name
-        ));
+        );
+        tracing::warn!("{warning}");
+        warnings.push(warning);
     }
     Ok(Some(left))
 }

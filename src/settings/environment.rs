@@ -47,6 +47,10 @@ impl std::fmt::Debug for Normalised {
 }
 
 /// The environment of this process, normalised.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where the environment is read, once"
+)]
 pub fn normalised() -> Normalised {
     normalise(std::env::vars_os())
 }

@@ -121,16 +121,11 @@ impl Settings {
         environment: &BTreeMap<String, String>,
         secret: Option<&SecretJson>,
     ) -> Result<Settings, Failure> {
-        let mut warnings: Vec<String> = environment
-            .keys()
-            .filter(|name| name.starts_with("KEYTURN_") && raw::known(name).is_none())
-            .map(|name| raw::unknown("the environment", name))
-            .collect();
+        let mut warnings = misspelt(environment, secret);
         let mut merged = environment.clone();
         // An empty value is unset, and so doesn't win.
         merged.retain(|_, value| !value.is_empty());
         if let Some(secret) = secret {
-            warnings.extend(secret.warnings.iter().cloned());
             for (name, value) in &secret.values {
                 merged.entry(name.clone()).or_insert_with(|| value.clone());
             }
@@ -249,6 +244,17 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// A word on each name that no setting has. Where settings can't be used, it may be why.
+pub fn misspelt(environment: &BTreeMap<String, String>, secret: Option<&SecretJson>) -> Vec<String> {
+    let mut warnings: Vec<String> = environment
+        .keys()
+        .filter(|name| name.starts_with("KEYTURN_") && raw::known(name).is_none())
+        .map(|name| raw::unknown("the environment", name))
+        .collect();
+    warnings.extend(secret.iter().flat_map(|secret| secret.warnings.iter().cloned()));
+    warnings
 }
 
 /// A setting that can't be used. The first words say what did not happen.

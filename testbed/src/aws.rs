@@ -8,14 +8,20 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use aws_credential_types::Credentials;
-use aws_sdk_iam::config::{BehaviorVersion, Region};
+use aws_sdk_iam::config::{BehaviorVersion, Region, SharedHttpClient};
+use aws_sdk_iam::types::StatusType;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use serde_json::{Value, json};
+
+use crate::gitlab::Certificate;
+use crate::issuer::Issuer;
 
 /// The account that the stand-in plays.
 pub const ACCOUNT: &str = "123456789012";
 
 /// An access key with its secret, and a session token where it has one.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 pub struct Pair {
     /// The access key id.
     pub id: String,
@@ -41,6 +47,56 @@ pub struct Aws {
     process: Child,
     url: String,
     http: reqwest::Client,
+    authority: Option<Vec<u8>>,
+}
+
+/// How the stand-in is reached, and whose tokens it takes.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// Over TLS, with this certificate.
+    pub tls: Option<TlsFiles>,
+    /// An OpenID Connect issuer whose signatures are checked; without one no signature of a token is.
+    pub issuer: Option<Issuer>,
+}
+
+/// A certificate in files.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The authority: what `AWS_CA_BUNDLE` names.
+    pub authority: PathBuf,
+    /// The server's certificate.
+    pub certificate: PathBuf,
+    /// The server's key.
+    pub key: PathBuf,
+}
+
+impl TlsFiles {
+    /// Writes a certificate into this directory.
+    ///
+    /// # Errors
+    ///
+    /// When the directory can't be written to.
+    pub fn write(directory: &Path, certificate: &Certificate) -> Result<TlsFiles> {
+        std::fs::create_dir_all(directory)?;
+        let file = |name: &str, pem: &str| {
+            let file = directory.join(name);
+            std::fs::write(&file, pem)?;
+            Ok::<_, std::io::Error>(file)
+        };
+        Ok(TlsFiles {
+            authority: file("authority.pem", &certificate.authority_pem)?,
+            certificate: file("certificate.pem", &certificate.certificate_pem)?,
+            key: file("key.pem", &certificate.key_pem)?,
+        })
+    }
+}
+
+fn http(authority: Option<&[u8]>) -> Result<reqwest::Client> {
+    let mut builder = reqwest::Client::builder().no_proxy();
+    if let Some(pem) = authority {
+        builder = builder.add_root_certificate(reqwest::Certificate::from_pem(pem)?);
+    }
+    Ok(builder.build()?)
 }
 
 impl Aws {
@@ -50,15 +106,33 @@ impl Aws {
     ///
     /// When there is no Python environment (`make testbed` makes it) or it does not start.
     pub async fn start() -> Result<Aws> {
+        Aws::behind(&Door::default()).await
+    }
+
+    /// The same, behind a door of this kind.
+    ///
+    /// # Errors
+    ///
+    /// As [`Aws::start`].
+    pub async fn behind(door: &Door) -> Result<Aws> {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let root = project_root();
         let python = root.join(".testbed/venv/bin/python");
         if !python.exists() {
             bail!("{} does not exist: run `make testbed` first", python.display());
         }
-        let mut process = Command::new(python)
+        let mut command = Command::new(python);
+        command
             .args(["-m", "strict_aws", "--port", "0", "--exit-on-stdin-close"])
-            .current_dir(root.join("testbed/aws"))
+            .current_dir(root.join("testbed/aws"));
+        if let Some(files) = &door.tls {
+            command.arg("--tls-cert").arg(&files.certificate);
+            command.arg("--tls-key").arg(&files.key);
+        }
+        if let Some(issuer) = &door.issuer {
+            command.arg("--jwks").arg(issuer.jwks());
+        }
+        let mut process = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -71,10 +145,15 @@ impl Aws {
             .strip_prefix("listening on ")
             .context("the AWS stand-in did not say where it listens")?;
         let url = url.to_owned();
+        let authority = match &door.tls {
+            Some(files) => Some(std::fs::read(&files.authority)?),
+            None => None,
+        };
         Ok(Aws {
             process,
             url,
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: http(authority.as_deref())?,
+            authority,
         })
     }
 
@@ -176,6 +255,61 @@ impl Aws {
         Ok(serde_json::from_value(
             self.control("GET", &format!("keys?user={user}"), None).await?,
         )?)
+    }
+
+    /// Every key and session that was ever handed out. It blocks, so that a lab can ask while it is being dropped.
+    ///
+    /// # Errors
+    ///
+    /// When the stand-in is gone.
+    pub fn issued(&self) -> Result<Vec<Pair>> {
+        let url = format!("{}/_strict/secrets", self.url);
+        let authority = self.authority.as_deref();
+        // A runtime can't be entered from within another one.
+        let asked: std::thread::Result<Result<Vec<Pair>>> = std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let runtime = tokio::runtime::Builder::new_current_thread()
+                    .enable_all()
+                    .build()?;
+                runtime.block_on(async {
+                    let answer = http(authority)?.get(url).send().await?.error_for_status()?;
+                    Ok::<_, anyhow::Error>(answer.json().await?)
+                })
+            });
+            asking.join()
+        });
+        asked.map_err(|_| anyhow::anyhow!("nobody could ask"))?
+    }
+
+    /// Removes a key, as an administrator would.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn delete_key(&self, user: &str, id: &str) -> Result<()> {
+        let iam = self.iam();
+        iam.delete_access_key()
+            .user_name(user)
+            .access_key_id(id)
+            .send()
+            .await?;
+        Ok(())
+    }
+
+    /// Switches a key off, as an administrator would.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn deactivate_key(&self, user: &str, id: &str) -> Result<()> {
+        let iam = self.iam();
+        iam.update_access_key()
+            .user_name(user)
+            .access_key_id(id)
+            .status(StatusType::Inactive)
+            .send()
+            .await?;
+        Ok(())
     }
 
     /// Puts a key of this age on a user.
@@ -320,7 +454,7 @@ impl Aws {
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.url)
             .credentials_provider(credentials(&root))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(self.sdk_http())
             .build();
         let client = aws_sdk_secretsmanager::Client::from_conf(config);
         let created = client
@@ -337,13 +471,26 @@ impl Aws {
         self.sts(pair).get_caller_identity().send().await.is_ok()
     }
 
+    fn sdk_http(&self) -> SharedHttpClient {
+        let Some(pem) = &self.authority else {
+            return aws_smithy_http_client::Builder::new().build_http();
+        };
+        let trust = TrustStore::empty().with_pem_certificate(pem.as_slice());
+        let builder = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+        match TlsContext::builder().with_trust_store(trust).build() {
+            Ok(context) => builder.tls_context(context).build_https(),
+            // Only without a trust store; its clients then trust nobody here.
+            Err(_) => builder.build_https(),
+        }
+    }
+
     fn iam(&self) -> aws_sdk_iam::Client {
         let config = aws_sdk_iam::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.url)
             .credentials_provider(credentials(&root_key()))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(self.sdk_http())
             .build();
         aws_sdk_iam::Client::from_conf(config)
     }
@@ -354,7 +501,7 @@ impl Aws {
             .region(Region::new("us-east-1"))
             .endpoint_url(&self.url)
             .credentials_provider(credentials(pair))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .http_client(self.sdk_http())
             .build();
         aws_sdk_sts::Client::from_conf(config)
     }
@@ -365,24 +512,6 @@ impl Drop for Aws {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
-}
-
-/// A token of an OIDC issuer for this subject, good for an hour and not signed: the stand-in is given no keys to check
-/// signatures with.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "an issuer dates its tokens by its own clock, and this one is this machine"
-)]
-pub fn id_token(issuer: &str, subject: &str) -> String {
-    let now = jiff::Timestamp::now().as_second();
-    let header = json!({"alg": "RS256", "typ": "JWT", "kid": "none"});
-    let claims = json!({"iss": issuer, "aud": issuer, "sub": subject,
-        "iat": now, "nbf": now - 5, "exp": now + 3600});
-    let part = |part: Value| {
-        let text = aws_smithy_types::base64::encode(part.to_string());
-        text.trim_end_matches('=').replace('+', "-").replace('/', "_")
-    };
-    format!("{}.{}.{}", part(header), part(claims), part(json!("signature")))
 }
 
 fn root_key() -> Pair {

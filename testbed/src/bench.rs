@@ -2,6 +2,8 @@
 //!
 //! CPU and memory are budgets; wall time is only ever a ratio of the two, because machines differ.
 
+use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -41,6 +43,7 @@ pub async fn run(binary: PathBuf, mut say: impl FnMut(&str)) -> Result<()> {
     let size = std::fs::metadata(&binary)
         .with_context(|| format!("{} can't be read", binary.display()))?
         .len();
+    let free = is_static(&std::fs::read(&binary)?).context("the binary is no ELF file of 64 bits")?;
     let (mut ours, mut usual) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         ours.push(keyturn(&binary).await?);
@@ -62,13 +65,15 @@ pub async fn run(binary: PathBuf, mut say: impl FnMut(&str)) -> Result<()> {
         table,
         "\nmedian of {ROUNDS} rotations each; wall ratio {ratio:.3} (budget {WALL_BUDGET})"
     )?;
-    writeln!(table, "binary {size} bytes (budget {SIZE_BUDGET})")?;
+    let linked = if free { "static" } else { "dynamic" };
+    writeln!(table, "binary {size} bytes (budget {SIZE_BUDGET}), {linked}")?;
     say(&table);
     let exceeded: Vec<&str> = [
         (ours.cpu > CPU_BUDGET, "CPU"),
         (ours.peak_kib > MEMORY_BUDGET, "memory"),
         (ratio > WALL_BUDGET, "wall ratio"),
         (size > SIZE_BUDGET, "size"),
+        (!free, "static linking"),
     ]
     .into_iter()
     .filter_map(|(over, what)| over.then_some(what))
@@ -113,12 +118,14 @@ async fn baseline(binary: &Path) -> Result<Cost> {
 }
 
 /// Runs a process to its end. What it took is read from `/proc`: the peak while it runs, and the CPU time while it is
-/// a zombie. (`getrusage` of a child would report this process's own memory, which the child inherits until its exec.)
+/// a zombie; of its other threads, which are gone then, up to the last look. (`getrusage` of a child would report this
+/// process's own memory, which the child inherits until its exec.)
 fn measure(mut command: Command) -> Result<Cost> {
     let started = Instant::now();
     let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let of = PathBuf::from(format!("/proc/{}", child.id()));
     let mut peak_kib = 0;
+    let mut threads = BTreeMap::new();
     let mut wall;
     loop {
         wall = started.elapsed();
@@ -129,6 +136,7 @@ fn measure(mut command: Command) -> Result<Cost> {
         {
             break;
         }
+        look_at_threads(&of, &mut threads);
         let high = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let high = high
             .and_then(|high| high.trim().strip_suffix(" kB"))
@@ -141,21 +149,51 @@ fn measure(mut command: Command) -> Result<Cost> {
         }
         std::thread::sleep(Duration::from_micros(500));
     }
-    let stat = std::fs::read_to_string(of.join("schedstat"))?;
-    let nanoseconds = stat
-        .split_whitespace()
-        .next()
-        .and_then(|time| time.parse().ok())
-        .context("no schedstat")?;
+    look_at_threads(&of, &mut threads);
+    if threads.is_empty() {
+        bail!("no schedstat");
+    }
     let ended = child.wait()?;
     if !ended.success() {
         bail!("the measured process ended with {ended}");
     }
     Ok(Cost {
         wall,
-        cpu: Duration::from_nanos(nanoseconds),
+        cpu: Duration::from_nanos(threads.values().sum()),
         peak_kib,
     })
+}
+
+/// Notes the nanoseconds that each thread has run so far.
+fn look_at_threads(process: &Path, threads: &mut BTreeMap<OsString, u64>) {
+    // A thread may end between the look at the list and the look at it.
+    for thread in std::fs::read_dir(process.join("task"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let stat = std::fs::read_to_string(thread.path().join("schedstat")).unwrap_or_default();
+        let ran = stat.split_whitespace().next().and_then(|time| time.parse().ok());
+        if let Some(ran) = ran {
+            threads.insert(thread.file_name(), ran);
+        }
+    }
+}
+
+/// Whether a 64-bit ELF file asks for no interpreter: it needs no library of the machine that it runs on.
+fn is_static(binary: &[u8]) -> Option<bool> {
+    let number = |at: usize, bytes: usize| {
+        let field = binary.get(at..at.checked_add(bytes)?)?;
+        let little_endian = field.iter().rev();
+        Some(little_endian.fold(0, |sum, byte| (sum << 8) | usize::from(*byte)))
+    };
+    if binary.get(..6)? != b"\x7fELF\x02\x01" {
+        return None;
+    }
+    // e_phoff, e_phentsize, e_phnum; the first field of a program header is its type, and PT_INTERP is 3.
+    let (first, size, count) = (number(0x20, 8)?, number(0x36, 2)?, number(0x38, 2)?);
+    let mut kinds = (0..count).map(|header| number(first.checked_add(header.checked_mul(size)?)?, 4));
+    (count > 0).then(|| kinds.all(|kind| kind.is_some_and(|kind| kind != 3)))
 }
 
 fn median(costs: &[Cost]) -> Result<Cost> {
@@ -175,5 +213,29 @@ fn median(costs: &[Cost]) -> Result<Cost> {
     match (wall, cpu, peak_kib) {
         (Some(wall), Some(cpu), Some(peak_kib)) => Ok(Cost { wall, cpu, peak_kib }),
         _ => bail!("nothing was measured"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_static;
+
+    #[test]
+    fn what_asks_for_an_interpreter_is_not_static() {
+        let file = |kinds: &[u8]| {
+            let mut file = vec![0; 64];
+            file[..6].copy_from_slice(b"\x7fELF\x02\x01");
+            (file[0x20], file[0x36], file[0x38]) = (64, 56, kinds.len() as u8);
+            for kind in kinds {
+                file.extend([&[*kind][..], &[0; 55]].concat());
+            }
+            file
+        };
+        assert_eq!(is_static(&file(&[6, 1, 2])), Some(true));
+        assert_eq!(is_static(&file(&[6, 3, 1])), Some(false));
+        assert_eq!(is_static(&file(&[1])[..100]), Some(true));
+        assert_eq!(is_static(&file(&[1])[..64]), Some(false), "cut short");
+        assert_eq!(is_static(&file(&[])), None);
+        assert_eq!(is_static(b"#!/bin/sh"), None);
     }
 }

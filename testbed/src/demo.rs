@@ -79,7 +79,7 @@ pub async fn run(binary: PathBuf, keep: bool, mut say: impl FnMut(&str)) -> Resu
         say(&shown);
         tokio::signal::ctrl_c().await?;
     }
-    lab.gitlab.stop().await;
+    drop(lab);
     Ok(())
 }
 

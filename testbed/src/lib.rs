@@ -7,5 +7,7 @@ pub mod aws;
 pub mod bench;
 pub mod demo;
 pub mod gitlab;
+pub mod issuer;
 pub mod lab;
+pub mod secrecy;
 pub mod serve;

@@ -59,7 +59,7 @@ pub async fn run(mut say: impl FnMut(&str)) -> Result<()> {
     say(&format!("{world}\n"));
     let until_closed = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
     until_closed.await?.context("standard input can't be read")?;
-    lab.gitlab.stop().await;
+    drop(lab);
     Ok(())
 }
 

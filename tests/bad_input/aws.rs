@@ -5,7 +5,7 @@ use super::*;
 #[tokio::test]
 async fn a_user_that_does_not_exist_is_refused() {
     let (lab, _) = start().await;
-    let settings = lab.settings(&role(&lab).await);
+    let settings = lab.settings(&role_for(&lab, "nobody").await);
     refused(&lab, &with(settings, "AWS_IAM_USER", "nobody"), 3, "user_unknown").await;
 }
 
@@ -67,6 +67,17 @@ async fn an_unknown_key_is_refused_and_the_region_is_suspected_where_none_is_set
     let settings = without(settings, "AWS_REGION");
     let rotation = refused(&lab, &settings, 3, "credential_refused").await;
     assert!(hints(&rotation), "{rotation:#}");
+}
+
+#[tokio::test]
+async fn a_key_of_another_partition_is_refused_and_partitions_are_named() {
+    let (lab, settings) = start().await;
+    for region in ["us-gov-west-1", "cn-north-1", "eusc-de-east-1"] {
+        let settings = with(settings.clone(), "AWS_REGION", region);
+        let settings = with(settings, ID, "AKIAIOSFODNN7EXAMPLE");
+        let rotation = refused(&lab, &settings, 3, "credential_refused").await;
+        assert!(text(&rotation, "advice").contains("partition"), "{rotation:#}");
+    }
 }
 
 #[tokio::test]

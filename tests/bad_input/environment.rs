@@ -79,6 +79,24 @@ async fn a_retry_mode_that_the_sdk_does_not_know_is_ignored_with_a_warning() {
 }
 
 #[tokio::test]
+async fn warnings_outlive_settings_that_can_not_be_used() {
+    let (lab, settings) = start().await;
+    let settings = with(settings, "KEYTURN_GRACES", "1d");
+    let settings = with(settings, "AWS_RETRY_MODE", "legacy");
+    for settings in [
+        with(settings.clone(), "KEYTURN_GRACE", "1 parsec"),
+        without(settings, "GITLAB_TOKEN"),
+    ] {
+        let ran = run(&lab, &["rotate", "--format", "json"], &settings);
+        assert_eq!(ran.code, Some(2), "{ran:#?}");
+        let warnings = rotation(&ran)["warnings"].to_string();
+        for said in ["did you mean KEYTURN_GRACE?", "AWS_RETRY_MODE"] {
+            assert!(warnings.contains(said), "{ran:#?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_empty_region_is_no_region() {
     let (lab, settings) = start().await;
     rotated(&lab, &with(settings, "AWS_REGION", "")).await;

@@ -69,7 +69,7 @@ async fn nothing_yet() -> (Lab, Settings) {
         world.remove_variable(lab.group, ID, "*");
         world.remove_variable(lab.group, SECRET, "*");
     });
-    let settings = lab.settings(&role(&lab).await);
+    let settings = lab.settings(&role_for(&lab, "newcomer").await);
     (lab, with(settings, "AWS_IAM_USER", "newcomer"))
 }
 
@@ -93,6 +93,23 @@ async fn missing_variables_are_created_as_secrets_should_be() {
         assert_eq!(
             (made.masked, made.protected, made.raw, made.hidden),
             (true, true, true, hidden),
+            "{name}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn missing_variables_are_created_for_all_branches_where_that_is_asked_for() {
+    let (lab, settings) = nothing_yet().await;
+    rotated(&lab, &with(settings, "KEYTURN_PROTECTED", "false")).await;
+    for name in [ID, SECRET] {
+        let made = lab
+            .gitlab
+            .world(|world| world.variable(lab.group, name, "*"))
+            .unwrap();
+        assert_eq!(
+            (made.protected, made.masked, made.raw),
+            (false, true, true),
             "{name}"
         );
     }
@@ -152,6 +169,40 @@ async fn a_limited_rate_is_waited_for() {
         .fault(variables("GET", Answer::Throttled { retry_after: 1 }).times(1));
     rotated(&lab, &settings).await;
     assert!(lab.gitlab.waiting_faults().is_empty());
+}
+
+#[tokio::test]
+async fn a_limited_endpoint_that_does_not_say_until_when_is_waited_for() {
+    let (lab, settings) = start().await;
+    lab.gitlab.fault(variables("GET", Answer::Limited).times(1));
+    rotated(&lab, &settings).await;
+    assert!(lab.gitlab.waiting_faults().is_empty());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_stays_limited_ends_the_run() {
+    let (lab, settings) = start().await;
+    lab.gitlab.fault(variables("GET", Answer::Limited).times(0));
+    refused(&lab, &settings, 4, "gitlab_rate_limited").await;
+}
+
+#[tokio::test]
+async fn a_token_that_ends_within_thirty_days_is_warned_of() {
+    for (days, warned) in [(30, true), (31, false)] {
+        let (lab, settings) = start().await;
+        lab.gitlab.world(|world| {
+            let day = world.today().saturating_add(jiff::Span::new().days(days));
+            world.alter_token(&lab.token, |token| token.expires_at = Some(day));
+        });
+        let ran = run(&lab, &["rotate", "--format", "json"], &settings);
+        let warnings = rotation(&ran)["warnings"].to_string();
+        assert_eq!(warnings.contains("expires on"), warned, "{days} days: {ran:#?}");
+        let logged = ran
+            .stderr
+            .lines()
+            .any(|line| line.contains("WARN") && line.contains("expires on"));
+        assert_eq!(logged, warned, "{days} days: {ran:#?}");
+    }
 }
 
 #[tokio::test]

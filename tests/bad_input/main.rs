@@ -10,26 +10,32 @@
 mod aws;
 mod environment;
 mod gitlab;
+mod oidc;
 mod permissions;
 mod secret;
+mod tls;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testbed::aws::{HeldKey, Pair};
-use testbed::lab::{Lab, Ran, USER};
+use testbed::gitlab::Variable;
+use testbed::lab::{Lab, Ran, USER, policy};
 
 const ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
+/// The variable with the intent record, which a run may write before it finds out what is wrong.
+const JOURNAL: &str = "KEYTURN_JOURNAL";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 type Settings = BTreeMap<String, String>;
 
-/// A lab and the settings that work in it.
+/// A lab and the settings that work in it. Nothing that is written in it holds a secret.
 async fn start() -> (Lab, Settings) {
-    let lab = Lab::start(env!("CARGO_BIN_EXE_keyturn").into()).await.unwrap();
+    let lab = Lab::watched(env!("CARGO_BIN_EXE_keyturn").into()).await.unwrap();
     let settings = lab.settings(&lab.old);
     (lab, settings)
 }
@@ -50,29 +56,28 @@ struct World {
     keys: Vec<HeldKey>,
     pair: Pair,
     works: bool,
+    /// All of the group, with every attribute, but the journal.
+    variables: Vec<Variable>,
 }
 
-async fn world(lab: &Lab, user: &str) -> World {
+async fn world(lab: &Lab, user: &str) -> (World, Option<Variable>) {
     let pair = lab.pair();
-    World {
+    let (journal, variables) = lab
+        .gitlab
+        .world(|world| world.variables(lab.group))
+        .into_iter()
+        .partition::<Vec<_>, _>(|variable| variable.key == JOURNAL);
+    let world = World {
         keys: lab.aws.keys(user).await.unwrap(),
         works: lab.aws.works(&pair).await,
         pair,
-    }
+        variables,
+    };
+    (world, journal.into_iter().next())
 }
 
-/// Runs the binary. Nothing it says holds a secret.
 fn run(lab: &Lab, arguments: &[&str], settings: &Settings) -> Ran {
-    let ran = lab.run(arguments, settings).unwrap();
-    says_no_secret(lab, &ran);
-    ran
-}
-
-fn says_no_secret(lab: &Lab, ran: &Ran) {
-    for secret in [&lab.old.secret, &lab.pair().secret, &lab.token] {
-        let said = !secret.is_empty() && (ran.stdout.contains(secret) || ran.stderr.contains(secret));
-        assert!(!said, "a secret was printed: {ran:#?}");
-    }
+    lab.run(arguments, settings).unwrap()
 }
 
 /// The only rotation of the report on stdout.
@@ -86,7 +91,7 @@ fn text<'r>(rotation: &'r Value, name: &str) -> &'r str {
     rotation[name].as_str().unwrap_or_default()
 }
 
-/// `rotate` ends with this code and this word, and changes neither keys nor pair.
+/// `rotate` ends with this code and this word, and changes neither keys nor variables.
 async fn refused(lab: &Lab, settings: &Settings, code: i32, reason: &str) -> Value {
     refused_of(lab, USER, "rotate", settings, code, reason).await
 }
@@ -99,7 +104,7 @@ async fn refused_of(
     code: i32,
     reason: &str,
 ) -> Value {
-    let before = world(lab, user).await;
+    let (before, journal_before) = world(lab, user).await;
     let ran = run(lab, &[command, "--format", "json"], settings);
     let rotation = rotation(&ran);
     assert_eq!(
@@ -109,7 +114,11 @@ async fn refused_of(
     );
     assert!(!text(&rotation, "message").is_empty(), "{rotation:#}");
     assert!(!text(&rotation, "advice").is_empty(), "{rotation:#}");
-    assert_eq!(world(lab, user).await, before, "something changed: {ran:#?}");
+    let (after, journal) = world(lab, user).await;
+    assert_eq!(after, before, "something changed: {ran:#?}");
+    let said = rotation["steps"].as_array().unwrap().iter();
+    let journaled = said.filter(|step| step["step"] == "journal").count() > 0;
+    assert_eq!(journal != journal_before, journaled, "{journal:?}: {ran:#?}");
     rotation
 }
 
@@ -128,19 +137,27 @@ async fn rotated(lab: &Lab, settings: &Settings) -> Value {
 }
 
 /// A run that ends before there is a report: it says on stderr what is wrong.
-async fn refused_without_report(lab: &Lab, mut command: Command, says: &str) {
+async fn refused_without_report(lab: &Lab, command: Command, says: &str) {
     let before = world(lab, USER).await;
-    let ran = Ran::from(command.output().unwrap());
-    says_no_secret(lab, &ran);
+    let ran = lab.end(command).unwrap();
     assert_eq!(ran.code, Some(2), "{ran:#?}");
     assert!(ran.stdout.is_empty() && ran.stderr.contains(says), "{ran:#?}");
     assert_eq!(world(lab, USER).await, before, "something changed: {ran:#?}");
 }
 
-/// Credentials of a role that may do everything keyturn needs, for any user, and read secrets.
+/// Credentials of a role with the documented policy, for this user.
+async fn role_for(lab: &Lab, user: &str) -> Pair {
+    let policy = policy("role")
+        .unwrap()
+        .replace("user/ci-deployer", &format!("user/{user}"));
+    lab.aws.role("rotator", &policy).await.unwrap()
+}
+
 async fn role(lab: &Lab) -> Pair {
-    let policy = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*", "Action": [
-        "iam:ListAccessKeys", "iam:CreateAccessKey", "iam:UpdateAccessKey", "iam:DeleteAccessKey",
-        "iam:GetAccessKeyLastUsed", "secretsmanager:GetSecretValue"]}]});
-    lab.aws.role("rotator", &policy.to_string()).await.unwrap()
+    role_for(lab, USER).await
+}
+
+/// A directory of this test's own.
+fn directory(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }

@@ -1,5 +1,7 @@
 //! Settings in a secret of Secrets Manager.
 
+use testbed::aws::ACCOUNT;
+
 use super::*;
 
 const NAME: &str = "keyturn/settings";
@@ -10,7 +12,20 @@ async fn secret(content: Option<&dyn Fn(&Lab) -> String>) -> (Lab, Settings) {
     if let Some(content) = content {
         lab.aws.add_secret(NAME, &content(&lab)).await.unwrap();
     }
-    let settings = without(lab.settings(&role(&lab).await), "GITLAB_TOKEN");
+    // Beside the user's keys it may read the secret, as docs/iam-policies.md says; who may read this one only is not told
+    // that it does not exist.
+    let readable = match content {
+        Some(_) => format!("arn:aws:secretsmanager:us-east-1:{ACCOUNT}:secret:{NAME}-??????"),
+        None => "*".to_owned(),
+    };
+    let mut both: Value = serde_json::from_str(&policy("role").unwrap()).unwrap();
+    both["Statement"][0]["Resource"] = json!(format!("arn:aws:iam::{ACCOUNT}:user/{USER}"));
+    both["Statement"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": readable}));
+    let reader = lab.aws.role("reader", &both.to_string()).await.unwrap();
+    let settings = without(lab.settings(&reader), "GITLAB_TOKEN");
     (lab, with(settings, "KEYTURN_SECRET_ID", NAME))
 }
 
@@ -45,6 +60,14 @@ async fn names_that_no_setting_has_are_ignored_with_a_warning() {
         warnings.contains("KEYTURN_GRACES") && warnings.contains("did you mean KEYTURN_GRACE?"),
         "{rotation:#}"
     );
+}
+
+#[tokio::test]
+async fn a_misspelt_token_is_missed_and_the_right_name_suggested() {
+    let (lab, settings) = secret(Some(&|lab| json!({"GITLAB_TOKN": lab.token}).to_string())).await;
+    let rotation = refused(&lab, &settings, 2, "token_missing").await;
+    let warnings = rotation["warnings"].to_string();
+    assert!(warnings.contains("did you mean GITLAB_TOKEN?"), "{rotation:#}");
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -43,16 +42,12 @@ impl Runtime {
         ] {
             settings.insert(name.to_owned(), value.to_owned());
         }
-        let mut child = lab
-            .command(&[], &settings)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let function = lab.spawn(lab.command(&[], &settings)).unwrap();
         let answer = self.answers.recv_timeout(Duration::from_secs(60));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        answer.unwrap()
+        function.kill().unwrap();
+        let (kind, body) = answer.unwrap();
+        lab.wrote(body.to_string().as_bytes()).unwrap();
+        (kind, body)
     }
 }
 

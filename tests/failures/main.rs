@@ -8,17 +8,30 @@
     clippy::print_stdout
 )]
 
+/// Waits until the world shows what it should while a run is held up.
+macro_rules! until {
+    ($holds:expr) => {{
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
+        while !$holds {
+            assert!(std::time::Instant::now() < end, "it never came to this");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }};
+}
+
 mod lambda;
+mod promises;
+mod proof;
 mod undisturbed;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use testbed::aws::Door;
 use testbed::gitlab::{Answer, Effect, Fault};
-use testbed::lab::{Lab, Ran, USER, policy};
+use testbed::lab::{Lab, Ran, Running, USER, policy};
 
 const ID: &str = "AWS_ACCESS_KEY_ID";
 const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
@@ -38,6 +51,9 @@ enum Signer {
     Role,
 }
 
+/// The exit code and the reason word of a run.
+type Ending = (i32, &'static str);
+
 /// A lab, a signer and what stays the same in all runs.
 struct World {
     lab: Lab,
@@ -48,7 +64,13 @@ struct World {
 
 impl World {
     async fn start(signer: Signer, immediate: bool) -> World {
-        let lab = Lab::start(env!("CARGO_BIN_EXE_keyturn").into()).await.unwrap();
+        World::behind(&Door::default(), signer, immediate).await
+    }
+
+    async fn behind(door: &Door, signer: Signer, immediate: bool) -> World {
+        let lab = Lab::watched_behind(door, env!("CARGO_BIN_EXE_keyturn").into())
+            .await
+            .unwrap();
         World {
             lab,
             signer,
@@ -78,14 +100,18 @@ impl World {
         settings
     }
 
+    /// A run that has begun, with these settings beside the usual ones.
+    async fn begin(&self, more: &[(&str, &str)]) -> Running {
+        let mut settings = self.settings().await;
+        settings.extend(more.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+        let command = self.lab.command(&["rotate", "--format", "json"], &settings);
+        self.lab.spawn(command).unwrap()
+    }
+
     async fn run(&self, command: &str) -> Ran {
         self.lab
             .run(&[command, "--format", "json"], &self.settings().await)
             .unwrap()
-    }
-
-    async fn spawn(&self) -> Child {
-        spawn(&self.lab, &self.settings().await)
     }
 
     async fn works(&self) -> bool {
@@ -116,6 +142,59 @@ impl World {
             let name = fault.path_suffix.rsplit('/').next().unwrap_or_default();
             let _ = stranger.put(format!("{variables}/{name}")).send().await;
         }
+    }
+
+    /// The struck run ended as it should, and did not call a failure success, as the usual scripts do.
+    async fn ended(&self, ran: &Ran, how: Ending) {
+        assert_eq!(
+            (ran.code, word(ran, "reason").as_str()),
+            (Some(how.0), how.1),
+            "{ran:?}"
+        );
+        if how.0 == 0 {
+            let new = self.lab.pair().id;
+            assert!(
+                self.works().await,
+                "success over a pair that does not work: {ran:?}"
+            );
+            assert_ne!(new, self.lab.old.id, "success over nothing: {ran:?}");
+            let keys = self.lab.aws.keys(USER).await.unwrap();
+            let left = keys.iter().find(|key| key.id != new && key.id != self.lab.old.id);
+            assert!(left.is_none(), "success over a key that nobody holds: {ran:?}");
+        }
+    }
+
+    /// Whatever happened, each change of a half that left the pair torn was followed by the change that completed it, and
+    /// by no other.
+    fn torn_between_two_writes_only(&self) {
+        let issued = self.lab.aws.issued().unwrap();
+        let changes = self.lab.gitlab.world(|gitlab| gitlab.changes().to_vec());
+        let told: Vec<String> = changes
+            .iter()
+            .map(|change| {
+                let key = issued.iter().find(|key| key.secret == change.value);
+                let of = key.map_or(&change.value, |key| &key.id);
+                format!("{} {} of {of}", change.by, change.key)
+            })
+            .collect();
+        let (mut id, mut secret, mut torn) = (None, None, false);
+        for change in &changes {
+            match change.key.as_str() {
+                ID => id = Some(&change.value),
+                SECRET => secret = Some(&change.value),
+                _ => {}
+            }
+            let (Some(id), Some(secret)) = (id, secret) else {
+                continue;
+            };
+            let whole = issued.iter().any(|key| key.id == *id && key.secret == *secret);
+            assert!(
+                whole || !torn,
+                "the pair stayed torn over another write: {told:#?}"
+            );
+            torn = !whole;
+        }
+        assert!(!torn, "the pair is torn at the end: {told:#?}");
     }
 
     /// After whatever happened in the first run: two runs, then time, then the end of the old key.
@@ -159,6 +238,7 @@ impl World {
                     (pair.id.as_str(), "Active")
                 );
                 if pair.id != self.lab.old.id {
+                    self.torn_between_two_writes_only();
                     return;
                 }
                 // The key of the failed run is gone, and its place is free.
@@ -168,14 +248,6 @@ impl World {
         }
         panic!("no end: {said:?}, {:?}", self.lab.aws.keys(USER).await.unwrap());
     }
-}
-
-fn spawn(lab: &Lab, settings: &Settings) -> Child {
-    lab.command(&["rotate", "--format", "json"], settings)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
 }
 
 fn report(ran: &Ran) -> Value {
@@ -209,19 +281,8 @@ fn put(variable: &str, effect: Effect) -> Fault {
     Fault::on("PUT", &format!("/variables/{variable}"), effect)
 }
 
-/// Waits until the world shows what it should while a run is held up.
-macro_rules! until {
-    ($holds:expr) => {{
-        let end = Instant::now() + Duration::from_secs(20);
-        while !$holds {
-            assert!(Instant::now() < end, "it never came to this");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    }};
-}
-
 /// A first run that ends by itself, with these faults of GitLab.
-async fn gitlab_fails(signer: Signer, faults: Vec<Fault>, may_be_torn: bool) {
+async fn gitlab_fails(signer: Signer, faults: Vec<Fault>, may_be_torn: bool, how: Ending) {
     let world = World::start(signer, false).await;
     for fault in faults {
         world.lab.gitlab.fault(fault);
@@ -229,16 +290,18 @@ async fn gitlab_fails(signer: Signer, faults: Vec<Fault>, may_be_torn: bool) {
     let ran = world.run("rotate").await;
     let calls = world.lab.gitlab.journal();
     assert!(calls.iter().any(|call| call.fault.is_some()), "no fault: {ran:?}");
+    world.ended(&ran, how).await;
     world.heals(may_be_torn).await;
 }
 
 /// A first run that ends by itself, with a fault of AWS.
-async fn aws_fails(signer: Signer, immediate: bool, fault: Value) {
+async fn aws_fails(signer: Signer, immediate: bool, fault: Value, how: Ending) {
     let world = World::start(signer, immediate).await;
     world.lab.aws.fault(fault).await.unwrap();
     let ran = world.run("rotate").await;
     let left = world.lab.aws.control("GET", "faults", None).await.unwrap();
     assert_eq!(left, json!([]), "{ran:?}");
+    world.ended(&ran, how).await;
     world.heals(false).await;
 }
 
@@ -246,7 +309,7 @@ async fn slow(signer: Signer, clock: Value) {
     let world = World::start(signer, true).await;
     world.lab.aws.control("POST", "clock", Some(clock)).await.unwrap();
     let ran = world.run("rotate").await;
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    world.ended(&ran, (0, "converged")).await;
     world.heals(false).await;
 }
 
@@ -254,10 +317,79 @@ async fn killed_after_create(signer: Signer) {
     let world = World::start(signer, false).await;
     let hold = json!({"action": "CreateAccessKey", "mode": "delay", "seconds": 3, "apply_first": true});
     world.lab.aws.fault(hold).await.unwrap();
-    let mut child = world.spawn().await;
+    let child = world.begin(&[]).await;
     until!(world.key_count().await == 2);
     child.kill().unwrap();
-    child.wait().unwrap();
+    world.heals(false).await;
+}
+
+/// A key that isn't keyturn's takes the second place: nothing is touched until a person removes it.
+async fn foreign_second_key(signer: Signer, status: &str) {
+    let world = World::start(signer, false).await;
+    let lab = &world.lab;
+    let key = json!({"user": USER, "age": (HOUR * 24 * 40).as_secs(), "status": status});
+    let key = lab.aws.control("POST", "keys", Some(key)).await.unwrap();
+    let before = lab.aws.keys(USER).await.unwrap();
+    for _ in 0..3 {
+        world
+            .ended(&world.run("rotate").await, (3, "slot_occupied"))
+            .await;
+        assert_eq!(lab.aws.keys(USER).await.unwrap(), before);
+        assert!(lab.pair() == lab.old && world.works().await);
+    }
+    lab.aws
+        .delete_key(USER, key["id"].as_str().unwrap())
+        .await
+        .unwrap();
+    world.ended(&world.run("rotate").await, (0, "grace")).await;
+    world.converges().await;
+}
+
+/// The write of the secret takes effect minutes after its run gave up, and after the next one.
+async fn secret_lands_late(signer: Signer) {
+    let world = World::start(signer, false).await;
+    let late = Effect::Late {
+        millis: 4 * 60 * 1000,
+    };
+    world.lab.gitlab.fault(put(SECRET, late));
+    let refused = Effect::answer(status(500));
+    world
+        .lab
+        .gitlab
+        .fault(put(SECRET, refused).times(AS_LONG_AS_IT_RUNS));
+    let ran = world.run("rotate").await;
+    world.ended(&ran, (4, "gitlab_error")).await;
+    assert!(world.lab.pair() == world.lab.old && world.works().await);
+    world.mend().await;
+    let ran = world.run("rotate").await;
+    assert_eq!(
+        (ran.code, word(&ran, "reason").as_str()),
+        (Some(0), "orphan_age"),
+        "{ran:?}"
+    );
+    assert!(world.lab.pair() == world.lab.old && world.works().await);
+    world.lab.advance(MINUTE * 5).await.unwrap();
+    assert!(world.lab.pair().secret != world.lab.old.secret && !world.works().await);
+    world.heals(true).await;
+}
+
+/// The write of the id takes effect after the next run wrote the same.
+async fn id_lands_late(signer: Signer) {
+    let world = World::start(signer, false).await;
+    let late = Effect::Late {
+        millis: 4 * 60 * 1000,
+    };
+    world.lab.gitlab.fault(put(ID, late));
+    let refused = Effect::answer(status(500));
+    world.lab.gitlab.fault(put(ID, refused).times(AS_LONG_AS_IT_RUNS));
+    world.ended(&world.run("rotate").await, (4, "gitlab_error")).await;
+    assert!(!world.works().await);
+    world.mend().await;
+    world.ended(&world.run("rotate").await, (0, "grace")).await;
+    let written = |world: &World| world.lab.gitlab.world(|gitlab| gitlab.changes().len());
+    let before = written(&world);
+    world.lab.advance(MINUTE * 5).await.unwrap();
+    assert_eq!(written(&world), before + 1, "nothing was late");
     world.heals(false).await;
 }
 
@@ -268,14 +400,13 @@ async fn killed_after_put(signer: Signer, variable: &str, torn: bool) {
         .lab
         .gitlab
         .fault(put(variable, Effect::Stall { millis: 3000 }));
-    let mut child = world.spawn().await;
+    let child = world.begin(&[]).await;
     let old = &world.lab.old;
     until!(match variable {
         ID => world.lab.pair().id != old.id,
         _ => world.lab.pair().secret != old.secret,
     });
     child.kill().unwrap();
-    child.wait().unwrap();
     assert_eq!(world.works().await, !torn);
     world.heals(torn).await;
 }
@@ -287,10 +418,9 @@ async fn killed_before_put_lands(signer: Signer) {
         .lab
         .gitlab
         .fault(put(SECRET, Effect::Delay { millis: 2000 }));
-    let mut child = world.spawn().await;
+    let child = world.begin(&[]).await;
     until!(world.lab.gitlab.waiting_faults().is_empty());
     child.kill().unwrap();
-    child.wait().unwrap();
     assert!(world.works().await);
     until!(world.lab.pair().secret != world.lab.old.secret);
     world.heals(true).await;
@@ -300,7 +430,7 @@ async fn killed_between_deactivate_and_delete(signer: Signer) {
     let world = World::start(signer, true).await;
     let hold = json!({"action": "UpdateAccessKey", "mode": "delay", "seconds": 3, "apply_first": true});
     world.lab.aws.fault(hold).await.unwrap();
-    let mut child = world.spawn().await;
+    let child = world.begin(&[]).await;
     until!(
         world
             .lab
@@ -312,7 +442,6 @@ async fn killed_between_deactivate_and_delete(signer: Signer) {
             .any(|key| key.status == "Inactive")
     );
     child.kill().unwrap();
-    child.wait().unwrap();
     world.heals(false).await;
 }
 
@@ -322,13 +451,9 @@ async fn terminated_between_the_puts(signer: Signer) {
         .lab
         .gitlab
         .fault(put(SECRET, Effect::Stall { millis: 2000 }));
-    let child = world.spawn().await;
+    let child = world.begin(&[]).await;
     until!(world.lab.pair().secret != world.lab.old.secret);
-    let ran = terminate(child);
-    assert_eq!(
-        (ran.code, word(&ran, "reason").as_str()),
-        (Some(4), "interrupted")
-    );
+    world.ended(&terminated(child), (4, "interrupted")).await;
     assert_ne!(world.lab.pair().id, world.lab.old.id);
     world.heals(false).await;
 }
@@ -338,13 +463,10 @@ async fn terminated_while_the_answer_does_not_come(signer: Signer) {
     let world = World::start(signer, false).await;
     let hold = json!({"action": "CreateAccessKey", "mode": "delay", "seconds": 30, "apply_first": true});
     world.lab.aws.fault(hold).await.unwrap();
-    let child = world.spawn().await;
+    let child = world.begin(&[]).await;
     until!(world.key_count().await == 2);
-    let ran = terminate(child);
-    assert_eq!(
-        (ran.code, word(&ran, "reason").as_str()),
-        (Some(4), "interrupted")
-    );
+    let ran = terminated(child);
+    world.ended(&ran, (4, "interrupted")).await;
     let steps = report(&ran)["rotations"][0]["steps"].clone();
     let steps: Vec<&Value> = steps
         .as_array()
@@ -357,13 +479,13 @@ async fn terminated_while_the_answer_does_not_come(signer: Signer) {
     world.heals(false).await;
 }
 
-fn terminate(child: Child) -> Ran {
-    let sent = Command::new("kill")
-        .args(["-TERM", &child.id().to_string()])
-        .status()
-        .unwrap();
-    assert!(sent.success());
-    Ran::from(child.wait_with_output().unwrap())
+/// Asked to stop. A runner kills a job 10 seconds later.
+fn terminated(child: Running) -> Ran {
+    let asked = Instant::now();
+    let ran = child.terminate().unwrap();
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(9500), "{took:?}: {ran:?}");
+    ran
 }
 
 /// The token ends while the key is being created, and works again for the next run.
@@ -371,7 +493,7 @@ async fn token_ends_in_the_middle(signer: Signer) {
     let world = World::start(signer, false).await;
     let hold = json!({"action": "CreateAccessKey", "mode": "delay", "seconds": 2, "apply_first": true});
     world.lab.aws.fault(hold).await.unwrap();
-    let child = world.spawn().await;
+    let child = world.begin(&[]).await;
     until!(world.key_count().await == 2);
     let revoke = |revoked| {
         world.lab.gitlab.world(|gitlab| {
@@ -379,8 +501,8 @@ async fn token_ends_in_the_middle(signer: Signer) {
         });
     };
     revoke(true);
-    let ran = Ran::from(child.wait_with_output().unwrap());
-    assert!(matches!(ran.code, Some(3 | 4)), "{ran:?}");
+    let ran = child.wait().unwrap();
+    world.ended(&ran, (3, "token_revoked")).await;
     revoke(false);
     world.heals(false).await;
 }
@@ -409,36 +531,40 @@ macro_rules! rows {
 }
 
 rows! {
-    secret_500: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(500))).times(AS_LONG_AS_IT_RUNS)], false);
-    secret_401: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(401))).times(AS_LONG_AS_IT_RUNS)], false);
-    secret_400: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(400))).times(AS_LONG_AS_IT_RUNS)], false);
-    secret_404: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(404))).times(AS_LONG_AS_IT_RUNS)], false);
-    id_500: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(500))).times(AS_LONG_AS_IT_RUNS)], true);
-    id_401: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(401))).times(AS_LONG_AS_IT_RUNS)], true);
-    id_400: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(400))).times(AS_LONG_AS_IT_RUNS)], true);
-    id_404: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(404))).times(AS_LONG_AS_IT_RUNS)], true);
+    secret_500: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(500))).times(AS_LONG_AS_IT_RUNS)], false, (4, "gitlab_error"));
+    secret_401: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(401))).times(AS_LONG_AS_IT_RUNS)], false, (3, "token_refused"));
+    secret_400: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(400))).times(AS_LONG_AS_IT_RUNS)], false, (3, "value_refused"));
+    secret_404: s => gitlab_fails(s, vec![put(SECRET, Effect::answer(status(404))).times(AS_LONG_AS_IT_RUNS)], false, (3, "variable_unknown"));
+    id_500: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(500))).times(AS_LONG_AS_IT_RUNS)], true, (4, "gitlab_error"));
+    id_401: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(401))).times(AS_LONG_AS_IT_RUNS)], true, (3, "token_refused"));
+    id_400: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(400))).times(AS_LONG_AS_IT_RUNS)], true, (3, "value_refused"));
+    id_404: s => gitlab_fails(s, vec![put(ID, Effect::answer(status(404))).times(AS_LONG_AS_IT_RUNS)], true, (3, "variable_unknown"));
     every_put_500: s => gitlab_fails(s, vec![
         put(SECRET, Effect::answer(status(500))).times(AS_LONG_AS_IT_RUNS),
         put(ID, Effect::answer(status(500))).times(AS_LONG_AS_IT_RUNS),
-    ], false);
+    ], false, (4, "gitlab_error"));
     every_put_401: s => gitlab_fails(s, vec![
         put(SECRET, Effect::answer(status(401))).times(AS_LONG_AS_IT_RUNS),
         put(ID, Effect::answer(status(401))).times(AS_LONG_AS_IT_RUNS),
-    ], false);
+    ], false, (3, "token_refused"));
     token_revoked: s => token_ends_in_the_middle(s);
-    secret_dropped_before: s => gitlab_fails(s, vec![put(SECRET, Effect::drop_before())], false);
-    secret_dropped_after: s => gitlab_fails(s, vec![put(SECRET, Effect::drop_after())], false);
-    id_dropped_before: s => gitlab_fails(s, vec![put(ID, Effect::drop_before())], false);
-    id_dropped_after: s => gitlab_fails(s, vec![put(ID, Effect::drop_after())], false);
-    id_always_dropped_after: s => gitlab_fails(s, vec![put(ID, Effect::drop_after()).times(AS_LONG_AS_IT_RUNS)], false);
-    secret_always_dropped_after: s => gitlab_fails(s, vec![put(SECRET, Effect::drop_after()).times(AS_LONG_AS_IT_RUNS)], true);
-    create_dropped_before: s => aws_fails(s, false, json!({"action": "CreateAccessKey", "mode": "before"}));
-    create_dropped_after: s => aws_fails(s, false, json!({"action": "CreateAccessKey", "mode": "after"}));
-    create_throttled: s => aws_fails(s, false, json!({"action": "CreateAccessKey", "mode": "error"}));
-    update_throttled: s => aws_fails(s, true, json!({"action": "UpdateAccessKey", "mode": "error"}));
-    delete_answer_lost: s => aws_fails(s, true, json!({"action": "DeleteAccessKey", "mode": "after"}));
+    secret_dropped_before: s => gitlab_fails(s, vec![put(SECRET, Effect::drop_before())], false, (0, "grace"));
+    secret_dropped_after: s => gitlab_fails(s, vec![put(SECRET, Effect::drop_after())], false, (0, "grace"));
+    id_dropped_before: s => gitlab_fails(s, vec![put(ID, Effect::drop_before())], false, (0, "grace"));
+    id_dropped_after: s => gitlab_fails(s, vec![put(ID, Effect::drop_after())], false, (0, "grace"));
+    id_always_dropped_after: s => gitlab_fails(s, vec![put(ID, Effect::drop_after()).times(AS_LONG_AS_IT_RUNS)], false, (0, "grace"));
+    secret_always_dropped_after: s => gitlab_fails(s, vec![put(SECRET, Effect::drop_after()).times(AS_LONG_AS_IT_RUNS)], false, (0, "grace"));
+    create_dropped_before: s => aws_fails(s, false, json!({"action": "CreateAccessKey", "mode": "before"}), (4, "unclear_create"));
+    create_dropped_after: s => aws_fails(s, false, json!({"action": "CreateAccessKey", "mode": "after"}), (4, "unclear_create"));
+    create_throttled: s => aws_fails(s, false, json!({"action": "CreateAccessKey", "mode": "error"}), (4, "aws_throttled"));
+    update_throttled: s => aws_fails(s, true, json!({"action": "UpdateAccessKey", "mode": "error"}), (0, "converged"));
+    delete_answer_lost: s => aws_fails(s, true, json!({"action": "DeleteAccessKey", "mode": "after"}), (0, "converged"));
     key_visible_late: s => slow(s, json!({"visible": 4}));
     deactivation_late: s => slow(s, json!({"linger": 4}));
+    second_key_active: s => foreign_second_key(s, "Active");
+    second_key_inactive: s => foreign_second_key(s, "Inactive");
+    secret_late: s => secret_lands_late(s);
+    id_late: s => id_lands_late(s);
     killed_create: s => killed_after_create(s);
     killed_before_secret_lands: s => killed_before_put_lands(s);
     killed_between_puts: s => killed_after_put(s, SECRET, true);
@@ -472,9 +598,9 @@ async fn immediate_mode_retires_in_one_run_signed_by_the_new_key() {
 async fn two_rotations_at_once_end_well() {
     for signer in [Signer::Own, Signer::Role] {
         let world = World::start(signer, false).await;
-        let (one, other) = (world.spawn().await, world.spawn().await);
+        let (one, other) = (world.begin(&[]).await, world.begin(&[]).await);
         for child in [one, other] {
-            let ran = Ran::from(child.wait_with_output().unwrap());
+            let ran = child.wait().unwrap();
             assert!(matches!(ran.code, Some(0 | 3 | 4)), "{ran:?}");
         }
         assert!(world.key_count().await <= 3);

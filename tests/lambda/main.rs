@@ -7,6 +7,10 @@
     clippy::indexing_slicing,
     clippy::print_stdout
 )]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the tests' own choice of what is run, and where"
+)]
 
 mod bad_input;
 mod deployed;

@@ -241,6 +241,7 @@ pub(crate) fn run(facts: &Facts, policy: &Policy) -> Vec<String> {
 
 /// Holds a text to the one that is committed under this name in `planner/`. `KEYTURN_BLESS=1` writes it anew, so that
 /// a change is read as a diff.
+#[allow(clippy::disallowed_methods, reason = "the test's own switch")]
 pub(crate) fn as_committed(file: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     if std::env::var_os("KEYTURN_BLESS").is_some() {

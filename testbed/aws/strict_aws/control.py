@@ -161,6 +161,25 @@ def _keys(world: World, arguments: Body) -> Any:
         return shown
 
 
+def _secrets(world: World, arguments: Body) -> Any:
+    """What was ever handed out, also of keys and sessions that are gone."""
+    _known_only(arguments, ())
+    with world.lock:
+        keys = [
+            {"id": key.access_key_id, "secret": key.secret_access_key, "token": None}
+            for key in moto_state.iam().access_keys.values()
+        ]
+        departed = [
+            {"id": key.key_id, "secret": key.secret, "token": None}
+            for key in world.propagation.all_departed()
+        ]
+        sessions = [
+            {"id": session.key_id, "secret": session.secret, "token": session.token}
+            for session in world.sessions.all()
+        ]
+        return keys + departed + sessions
+
+
 def _plant_key(world: World, arguments: Body) -> Any:
     """A key that has been there for a while: no quota, no propagation."""
     _known_only(arguments, ("user", "age", "status"))
@@ -232,5 +251,6 @@ _HANDLERS: dict[tuple[str, str], Callable[[World, Body], Any]] = {
     ("DELETE", "journal"): _clear_journal,
     ("GET", "keys"): _keys,
     ("POST", "keys"): _plant_key,
+    ("GET", "secrets"): _secrets,
     ("POST", "used"): _set_used,
 }

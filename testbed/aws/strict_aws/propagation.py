@@ -70,6 +70,9 @@ class Propagation:
     def departed(self, key_id: str) -> DepartedKey | None:
         return self._departed.get(key_id)
 
+    def all_departed(self) -> list[DepartedKey]:
+        return list(self._departed.values())
+
     def key_works(self, key_id: str, now: float) -> bool:
         """Whether the authentication plane takes the key at this moment."""
         created = self._created.get(key_id)

@@ -57,6 +57,9 @@ class Sessions:
     def find(self, key_id: str) -> Session | None:
         return self._by_key.get(key_id)
 
+    def all(self) -> list[Session]:
+        return list(self._by_key.values())
+
 
 def new_secret() -> str:
     """Forty characters, as AWS's secret access keys."""
