@@ -225,7 +225,7 @@ mod tests {
         let file = |kinds: &[u8]| {
             let mut file = vec![0; 64];
             file[..6].copy_from_slice(b"\x7fELF\x02\x01");
-            (file[0x20], file[0x36], file[0x38]) = (64, 56, kinds.len() as u8);
+            (file[0x20], file[0x36], file[0x38]) = (64, 56, u8::try_from(kinds.len()).unwrap());
             for kind in kinds {
                 file.extend([&[*kind][..], &[0; 55]].concat());
             }

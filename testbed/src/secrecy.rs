@@ -10,7 +10,7 @@ const SHORTEST: usize = 16;
 pub fn forms(secret: &str) -> Vec<String> {
     let mut forms = vec![secret.to_owned(), percent_encoded(secret)];
     for shift in 0..3 {
-        let text = base64(&[&b"   "[..shift], secret.as_bytes()].concat());
+        let text = base64(format!("{}{secret}", " ".repeat(shift)).as_bytes());
         // The groups at both ends also hold what stands beside the secret.
         if let Some(inner) = text.get(4..text.len().saturating_sub(4)) {
             forms.push(inner.replace('+', "-").replace('/', "_"));
