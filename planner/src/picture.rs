@@ -288,7 +288,7 @@ impl<'a> Picture<'a> {
     fn stamp_of(&self, pair: &Pair, owner: Owner) -> Stamp {
         match stamp_of(pair, owner) {
             Stamp::At(at) if self.is_future(at) => Stamp::Void,
-            stamp => stamp,
+            stamp @ (Stamp::At(_) | Stamp::Empty | Stamp::None | Stamp::Void) => stamp,
         }
     }
 

@@ -31,12 +31,6 @@ async fn lacking(action: &str) -> Lab {
     lab
 }
 
-/// Runs with the pair that the group holds, as a scheduled job does.
-fn fine(lab: &Lab, command: &str) {
-    let ran = run(lab, &[command, "--format", "json"], &lab.settings(&lab.pair()));
-    assert_eq!(ran.code, Some(0), "{ran:#?}");
-}
-
 async fn ends(lab: &Lab, command: &str, reason: &str, says: &str) {
     let settings = lab.settings(&lab.pair());
     let rotation = refused_of(lab, LIMITED, command, &settings, 3, reason).await;
@@ -57,30 +51,22 @@ async fn without_create_access_key_nothing_begins() {
     ends(&lab, "rotate", "access_denied", "iam:CreateAccessKey").await;
 }
 
+// What a rotation needs only days later is asked for before a key is created that could then never go.
+
 #[tokio::test]
-async fn without_update_access_key_the_outgoing_key_stays_active() {
+async fn without_update_access_key_nothing_begins() {
     let lab = lacking("iam:UpdateAccessKey").await;
-    fine(&lab, "rotate");
-    lab.advance(DAY + DAY / 24).await.unwrap();
-    ends(&lab, "retire", "access_denied", "iam:UpdateAccessKey").await;
+    ends(&lab, "rotate", "access_denied", "iam:UpdateAccessKey").await;
 }
 
 #[tokio::test]
-async fn without_delete_access_key_the_outgoing_key_stays_inactive() {
+async fn without_delete_access_key_nothing_begins() {
     let lab = lacking("iam:DeleteAccessKey").await;
-    fine(&lab, "rotate");
-    lab.advance(DAY + DAY / 24).await.unwrap();
-    fine(&lab, "retire");
-    lab.advance(DAY * 7).await.unwrap();
-    ends(&lab, "retire", "access_denied", "iam:DeleteAccessKey").await;
+    ends(&lab, "rotate", "access_denied", "iam:DeleteAccessKey").await;
 }
 
 #[tokio::test]
-async fn without_last_use_the_outgoing_key_stays_active() {
+async fn without_last_use_nothing_begins() {
     let lab = lacking("iam:GetAccessKeyLastUsed").await;
-    fine(&lab, "rotate");
-    lab.advance(DAY + DAY / 24).await.unwrap();
-    for command in ["retire", "rotate"] {
-        ends(&lab, command, "last_use_unknown", "iam:GetAccessKeyLastUsed").await;
-    }
+    ends(&lab, "rotate", "last_use_unknown", "iam:GetAccessKeyLastUsed").await;
 }

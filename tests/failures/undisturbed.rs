@@ -221,6 +221,8 @@ async fn a_rotation_needs_few_requests() {
             "ListAccessKeys",
             "GetAccessKeyLastUsed",
             "GetCallerIdentity",
+            "UpdateAccessKey",
+            "DeleteAccessKey",
             "CreateAccessKey",
             "GetCallerIdentity",
             "ListAccessKeys",
