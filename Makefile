@@ -21,6 +21,8 @@ COMPONENT_TESTS := PYTHONPATH=tests/component PYTHONDONTWRITEBYTECODE=1 $(COMPON
 CARGO_DENY := .tools/bin/cargo-deny
 CARGO_MUTANTS := .tools/bin/cargo-mutants
 MUTANTS_VERSION := 25.3.1
+CARGO_FUZZ := .tools/bin/cargo-fuzz
+FUZZ_SECONDS ?= 60
 # The quick tests decide: rules, decision table and the laws over all observations. `.cargo/mutants.toml` has what can't matter.
 # Mutants live in a copy: whoever builds or edits meanwhile meets none.
 MUTANTS = $(CARGO_MUTANTS) mutants --package keyturn-planner --no-shuffle --output target --profile ci
@@ -46,7 +48,7 @@ define fill
 	$(COMPONENT_VENV)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
 endef
 
-.PHONY: demo test bench release testbed lint deny prove prove-deep nightly fire build clean \
+.PHONY: demo test bench release testbed lint deny prove prove-deep fuzz nightly fire build clean \
 	release-arm64 image image-content test-image-content test-image test-component component-needs component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
@@ -75,8 +77,15 @@ prove-deep: $(CARGO_MUTANTS)
 	$(MUTANTS) | tee -a target/prove-deep.txt
 	@awk -f planner/tests/figures.awk target/prove-deep.txt
 
+## fuzz: each target in fuzz/ for FUZZ_SECONDS=60; needs a C++ compiler. libFuzzer needs flags that only a nightly compiler, or this switch, takes
+fuzz: $(CARGO_FUZZ)
+	for target in $$(cd fuzz/fuzz_targets && ls | sed 's/\.rs$$//'); do \
+	    echo "fuzz $$target" && \
+	    RUSTC_BOOTSTRAP=1 $(CARGO_FUZZ) run --sanitizer none $$target -- -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 || exit 1; \
+	done
+
 ## nightly: what takes too long for a merge request
-nightly: prove-deep test-lambda-deep lambda
+nightly: prove-deep fuzz test-lambda-deep lambda
 
 ## fire: every request of every kind of run of the real binary, struck by every kind of failure; minutes
 fire: testbed build
@@ -170,6 +179,9 @@ deploy:
 ## deny: one TLS stack, one version of each crate, licences and sources of everything
 deny: $(CARGO_DENY)
 	$(CARGO_DENY) check bans licenses sources
+
+$(CARGO_FUZZ):
+	cargo install --locked --quiet --root .tools --profile dev --config profile.dev.debug=false cargo-fuzz@0.13.2
 
 $(CARGO_MUTANTS):
 	cargo install --locked --quiet --root .tools --profile dev --config profile.dev.debug=false cargo-mutants@$(MUTANTS_VERSION)
