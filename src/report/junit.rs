@@ -54,7 +54,8 @@ fn test_case(rotation: &RotationReport, command: Command, suite: &str, xml: &mut
     let name = escaped(name);
     // Writing to a String can't fail.
     let _ = writeln!(xml, "<testcase classname=\"{suite}\" name=\"{name}\">");
-    // Of a case that failed GitLab shows the text of the failure, of one that passed the output.
+    // Of a case that failed GitLab shows the text of the failure. The output of one that passed it leaves out; other readers
+    // of JUnit show it.
     let _ = match fault(rotation.outcome) {
         None => writeln!(xml, "<system-out>{text}</system-out>"),
         Some(element) => writeln!(
