@@ -71,7 +71,7 @@ pub fn roles(facts: &Facts, policy: &Policy) -> Vec<(Key, Role)> {
         if facts.run.created == Some(key.id) {
             return Role::Current;
         }
-        if picture.is_referenced(key.id) {
+        if picture.is_held(key.id) {
             // A target that lags behind keeps its key in use; the newest one held is where all are going.
             return if newest.is_some_and(|newest| newest != key.id) {
                 Role::Outgoing
@@ -175,9 +175,13 @@ impl<'a> Picture<'a> {
             .map(|key| key.id)
     }
 
-    /// Whether any target holds the key's id or its secret, or may hold it, another variable holds its id, or this run
-    /// created it.
+    /// Whether anything refers to the key: a target, this run, or another variable.
     pub(crate) fn is_referenced(&self, key: KeyId) -> bool {
+        self.is_held(key) || self.facts.elsewhere.contains(&key)
+    }
+
+    /// Whether any target holds the key's id or its secret, or may hold it, or this run created it.
+    pub(crate) fn is_held(&self, key: KeyId) -> bool {
         let held = self.owners().any(|(_, pair, owner)| {
             pair.id_key() == Some(key)
                 || match owner {
@@ -190,9 +194,7 @@ impl<'a> Picture<'a> {
                     Owner::Unknown => true,
                 }
         });
-        held || self.unread().is_some()
-            || self.facts.run.created == Some(key)
-            || self.facts.elsewhere.contains(&key)
+        held || self.unread().is_some() || self.facts.run.created == Some(key)
     }
 
     /// Whether the key is listed as Inactive.

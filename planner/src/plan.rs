@@ -190,7 +190,7 @@ fn newest_in_hand<'a>(picture: &Picture<'a>) -> Option<&'a Key> {
     let newest = held.max_by_key(|key| (key.created, key.id))?;
     let overtaken = facts.keys.iter().any(|key| {
         is_older_key(newest, key)
-            && (picture.is_referenced(key.id) || picture.age(key) < picture.policy.bounds.orphan)
+            && (picture.is_held(key.id) || picture.age(key) < picture.policy.bounds.orphan)
     });
     (!overtaken).then_some(newest)
 }
@@ -576,7 +576,12 @@ fn held_elsewhere(picture: &Picture<'_>) -> Option<Block> {
         facts.elsewhere.contains(&key.id)
             && (picture.newest_held() == Some(key.id) || picture.provenance(key) == Provenance::Superseded)
     };
-    let key = facts.keys.iter().find(ours)?;
+    // One that should go before one that stays.
+    let key = facts
+        .keys
+        .iter()
+        .filter(ours)
+        .min_by_key(|key| picture.newest_held() == Some(key.id))?;
     Some(Block::HeldElsewhere { key: key.id })
 }
 
@@ -605,7 +610,9 @@ fn no_free_place(picture: &Picture<'_>) -> Option<Verdict> {
     let in_the_way = picture
         .unreferenced()
         .find(|key| picture.provenance(key) == Provenance::Foreign);
-    if let Some(key) = in_the_way.or(picture.unreferenced().next()) {
+    // One that only a variable beside the targets holds is in the way, too.
+    let beside = picture.facts.keys.iter().find(|key| !picture.is_held(key.id));
+    if let Some(key) = in_the_way.or(picture.unreferenced().next()).or(beside) {
         return Some(Verdict::Blocked(Block::SlotOccupied { key: key.id }));
     }
     // Every key is held by some target: none is in the way, and none may be named as one to delete.

@@ -385,14 +385,16 @@ impl Block {
             }
             Block::SlotOccupied { .. } => {
                 "IAM allows two access keys per user. Find the owner of that key (GetAccessKeyLastUsed names the service \
-                 and region of its last use), then delete it in IAM, or give its consumer a user of its own."
+                 and region of its last use, and another variable may hold it), then give its consumer a user of its own, \
+                 or delete the key in IAM when nobody needs it."
             }
             Block::Split { .. } => {
                 "Write the pair of one of the keys into every target by hand, then run again."
             }
             Block::HeldElsewhere { .. } => {
-                "Let that variable refer to the one that is rotated ($AWS_ACCESS_KEY_ID), delete it, or give it a pair of \
-                 another user."
+                "If it has another name, let it and its secret refer to the two that are rotated, by their names with a \
+                 dollar sign. If it is the same name in another scope, delete both halves where the rotated scope covers \
+                 those jobs. Or give it a pair of another user."
             }
             Block::Dead { .. } => "Run `keyturn rotate`, which replaces the pair.",
             Block::MissingVariable { .. } => {

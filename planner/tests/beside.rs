@@ -55,6 +55,35 @@ fn a_copy_of_a_strangers_key_is_none_of_this_rotations_business() {
     facts.keys.push(key("THEIRS", 40 * DAY));
     facts.elsewhere = vec![id("THEIRS")];
     assert_eq!(retired(&facts), "converged");
+    assert_eq!(decide(&facts), "blocked slot_occupied THEIRS");
+    let roles = roles(&facts, &retire(Settings::default()));
+    assert!(
+        roles
+            .iter()
+            .any(|(key, role)| key.id == id("THEIRS") && *role == Role::Foreign)
+    );
+}
+
+#[test]
+fn a_newer_key_of_a_stranger_keeps_no_target_from_getting_the_current_one() {
+    let mut facts = look(
+        &[key("NEW", 10 * DAY), key("THEIRS", 5 * DAY)],
+        &[holding("NEW", Some("OLD"), 10 * DAY), absent()],
+    );
+    facts.elsewhere = vec![id("THEIRS")];
+    assert_eq!(decide(&facts), "write_secret 1 NEW");
+}
+
+#[test]
+fn of_two_copies_the_one_of_the_key_that_should_go_is_told() {
+    for turned in [false, true] {
+        let mut facts = rotated();
+        facts.elsewhere = vec![id("NEW"), id("OLD")];
+        if turned {
+            facts.keys.reverse();
+        }
+        assert_eq!(retired(&facts), "blocked held_elsewhere OLD");
+    }
 }
 
 #[test]

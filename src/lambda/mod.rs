@@ -24,8 +24,8 @@ const MARGIN: Duration = Duration::from_secs(2);
 /// Left when a request that does not end is given up: Lambda would end the process without a word.
 const LAST_WORD: Duration = Duration::from_millis(500);
 /// Less than this is too little for a rotation: slow remotes take some of it before a key is created, and with the longest
-/// time to settle three minutes must be left then. The template takes no shorter timeout.
-pub const ENOUGH: Duration = Duration::from_secs(240);
+/// time to settle and two targets four and a half minutes must be left then. The template takes no shorter timeout.
+pub const ENOUGH: Duration = Duration::from_secs(280);
 /// A function in a VPC reaches nothing outside of it by itself, and its requests end in these.
 const UNREACHED: [&str; 4] = [
     "aws_unreachable",

@@ -56,5 +56,6 @@ mod tests {
         // The longest settle time that settings take.
         let most = create_budget(Duration::from_secs(60), 2);
         assert!(most < crate::run::RUN_DEADLINE, "{most:?}");
+        assert!(most + Duration::from_secs(2) < crate::lambda::ENOUGH, "{most:?}");
     }
 }

@@ -121,7 +121,7 @@ impl Rotation {
                     self.run.begin(step, &facts.keys);
                     let (deadline, stop) = (self.deadline, self.stop.clone());
                     let Some(done) = in_time(deadline, &stop, self.perform(step, &mut facts)).await else {
-                        let ending = self.cut_short(step);
+                        let ending = self.cut_short(step, &facts);
                         return (facts, ending);
                     };
                     match done {
@@ -130,6 +130,7 @@ impl Rotation {
                         Err(not_done) => {
                             // The half that completes a pair is tried for as long as there is time.
                             let mends = matches!(step, Step::WriteId { .. })
+                                && self.torn_target(&facts).is_some()
                                 && not_done.failure().class == Class::Incomplete
                                 && self.pause(&mut pauses).await;
                             let ends = match &not_done {
@@ -162,7 +163,8 @@ impl Rotation {
                 | Verdict::Wait(_)
                 | Verdict::Blocked(_)
                 | Verdict::Incomplete(_) => {
-                    let ending = self.ending(verdict);
+                    let torn = self.torn_name(&facts);
+                    let ending = self.ending(verdict).with_torn(torn);
                     return (facts, ending);
                 }
             }

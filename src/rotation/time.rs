@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use planner::{Facts, Incomplete, Step, Verdict, next};
+use planner::{Facts, Incomplete, Step, Target, Verdict, next};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Rotation;
@@ -64,8 +64,18 @@ impl Rotation {
         loop {
             let (deadline, stop) = (self.deadline, self.stop.clone());
             match in_time(deadline, &stop, self.look()).await {
-                Some(Ok(facts)) => return Ok(facts),
-                None => return Err(self.out_of_time()),
+                Some(Ok(looked)) => {
+                    // With several targets one that could not be read is no failure of the look.
+                    let passing = self
+                        .seen
+                        .iter()
+                        .any(|seen| matches!(seen, Err(failure) if failure.class == Class::Incomplete));
+                    let waits = passing && self.torn_target(&looked).is_none() && self.may_be_torn(facts);
+                    if !waits || !self.pause(pauses).await {
+                        return Ok(looked);
+                    }
+                }
+                None => return Err(self.out_of_time().with_torn(self.torn_name(facts))),
                 Some(Err(mut failure)) => {
                     let is_new = self.switched && failure.reason == "credential_refused";
                     if is_new {
@@ -89,17 +99,17 @@ impl Rotation {
 
     /// Waits before another attempt at completing a pair; `false` when there is no time for one.
     pub(super) async fn pause(&self, pauses: &mut Pauses) -> bool {
-        let left = self.deadline.left();
-        if self.stop.overdue() || left < pauses.next + self.policy.step_budget {
+        let room = self.deadline.left().saturating_sub(self.policy.step_budget);
+        if self.stop.overdue() || room < HASTE {
             return false;
         }
         if self.stop.asked() {
-            sleep(HASTE).await;
-            return true;
+            return in_time(self.deadline, &self.stop, sleep(HASTE)).await.is_some();
         }
-        tracing::warn!(seconds = pauses.next.as_secs(), "not finished: trying again");
+        let pause = pauses.next.min(room);
+        tracing::warn!(seconds = pause.as_secs(), "not finished: trying again");
         tokio::select! {
-            () = sleep(pauses.next) => {}
+            () = sleep(pause) => {}
             () = self.stop.when_asked() => {}
         }
         pauses.next = (pauses.next * 2).min(LONGEST_PAUSE);
@@ -117,9 +127,13 @@ impl Rotation {
                 .any(|step| matches!(step, Step::WriteSecret { .. }))
     }
 
-    fn torn_target(&self, facts: &Facts) -> Option<usize> {
+    /// The target whose id the planner would write next, and whose pair that completes: an id is also written for its marker.
+    pub(super) fn torn_target(&self, facts: &Facts) -> Option<usize> {
         match next(facts, &self.policy) {
-            Verdict::Do(Step::WriteId { target, .. }) => Some(target),
+            Verdict::Do(Step::WriteId { target, key, .. }) => {
+                let torn = matches!(facts.targets.get(target), Some(Target::Seen(pair)) if pair.id_key() != Some(key));
+                torn.then_some(target)
+            }
             Verdict::Do(_)
             | Verdict::Look(_)
             | Verdict::Converged { .. }
@@ -143,7 +157,7 @@ impl Rotation {
     }
 
     /// The same, when it is not known whether the last step was done.
-    pub(super) fn cut_short(&self, step: Step) -> Ending {
+    pub(super) fn cut_short(&self, step: Step, facts: &Facts) -> Ending {
         let (reason, why) = if self.stop.asked() {
             ("interrupted", "the run was asked to stop")
         } else {
@@ -153,6 +167,7 @@ impl Rotation {
             reason,
             format!("{why}, and it is not known whether it could {step}"),
         ))
+        .with_torn(self.torn_name(facts))
     }
 }
 

@@ -199,7 +199,7 @@ def test_the_secret_that_is_created_has_the_three_names():
         ("Grace", "1 day", "such as 24h"),
         ("Architecture", "arm", "not one of its values"),
         ("LogLevel", "debug", "not one of its values"),
-        ("Timeout", "239", "less than 240"),
+        ("Timeout", "279", "less than 280"),
         ("Timeout", "901", "more than 900"),
         ("MemorySize", "64", "less than 128"),
         ("MemorySize", "plenty", "not a number"),

@@ -309,9 +309,13 @@ async fn stopped_while_torn(signer: Signer) {
     let world = World::start(signer, false).await;
     let refused = Effect::answer(status(500));
     world.lab.gitlab.fault(put(ID, refused).times(AS_LONG_AS_IT_RUNS));
-    world
-        .ended(&world.torn_and_stopped().await, (4, "interrupted"))
-        .await;
+    let ran = world.torn_and_stopped().await;
+    world.ended(&ran, (4, "interrupted")).await;
+    assert!(
+        word(&ran, "message").contains("is torn until the next run"),
+        "{ran:?}"
+    );
+    assert!(ran.stdout.contains("write_secret"), "{ran:?}");
     world.heals(true).await;
 }
 
