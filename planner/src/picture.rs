@@ -121,6 +121,12 @@ impl<'a> Picture<'a> {
             .position(|target| matches!(target, crate::Target::Unread))
     }
 
+    /// Whether the clocks of AWS and of GitLab are so far apart that a period can't be measured across them.
+    pub(crate) fn clocks_disagree(&self) -> bool {
+        let clocks = self.facts.clocks;
+        clocks.aws.distance(clocks.gitlab) > self.policy.bounds.clock_skew
+    }
+
     /// Age of a key, by AWS's clock.
     pub(crate) fn age(&self, key: &Key) -> Duration {
         self.facts.clocks.aws.since(key.created)

@@ -329,7 +329,7 @@ fn retire(picture: &Picture<'_>) -> Option<Verdict> {
     if retirement_waits(picture, current, outgoing).is_some() {
         return None;
     }
-    if facts.clocks.aws.distance(facts.clocks.gitlab) > picture.policy.bounds.clock_skew {
+    if picture.clocks_disagree() {
         return Some(Verdict::Blocked(Block::ClocksDisagree));
     }
     if facts.run.signer == Some(outgoing.id) {
@@ -363,11 +363,11 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
     let facts = picture.facts;
     let settings = &picture.policy.settings;
     let key = outgoing.id;
-    // Older than the key in use, and yet perhaps another run's that is still about to be published: whatever the grace.
-    let since = picture.orphan_since(outgoing);
     if picture.stamped_in_the_future() {
         return Some(Verdict::Blocked(Block::ClocksDisagree));
     }
+    // Older than the key in use, and yet perhaps another run's that is still about to be published: whatever the grace.
+    let since = picture.orphan_since(outgoing);
     if picture.provenance(outgoing) == Provenance::Orphan && since > facts.clocks.aws {
         return Some(Verdict::Wait(Wait::Orphan { key, until: since }));
     }
@@ -452,7 +452,7 @@ fn reap_orphan(picture: &Picture<'_>) -> Option<Verdict> {
     if !picture.coherent() || orphan_waits(picture, orphan).is_some() || facts.run.signer == Some(orphan.id) {
         return None;
     }
-    if facts.clocks.aws.distance(facts.clocks.gitlab) > picture.policy.bounds.clock_skew {
+    if picture.clocks_disagree() {
         return Some(Verdict::Blocked(Block::ClocksDisagree));
     }
     Some(after_two_looks(picture, Step::Delete { key: orphan.id }))
@@ -565,8 +565,7 @@ fn never_retired(picture: &Picture<'_>) -> Option<Block> {
     if current.last_used == LastUsed::Unknown && !picture.policy.immediate() {
         return Some(Block::LastUseUnknown { key: current.id });
     }
-    let apart = facts.clocks.aws.distance(facts.clocks.gitlab) > picture.policy.bounds.clock_skew;
-    (apart || picture.stamped_in_the_future()).then_some(Block::ClocksDisagree)
+    (picture.clocks_disagree() || picture.stamped_in_the_future()).then_some(Block::ClocksDisagree)
 }
 
 /// A key of this rotation that stands in a variable which is no target: that one would go on handing it out.
@@ -637,9 +636,8 @@ fn wait_or_converge(picture: &Picture<'_>) -> Option<Verdict> {
         return Some(Verdict::Wait(wait));
     }
     // A replaced key that another variable hands out stays, and somebody has to know.
-    let stays = |key: &Key| !picture.all_hold(key.id) && picture.facts.elsewhere.contains(&key.id);
     if let Some(Block::HeldElsewhere { key }) = held_elsewhere(picture)
-        && picture.facts.key(key).is_some_and(stays)
+        && !picture.all_hold(key)
     {
         return Some(Verdict::Blocked(Block::HeldElsewhere { key }));
     }

@@ -229,37 +229,45 @@ impl Rotation {
 
     /// Logs a step that was done, and keeps it for the report.
     fn done(&mut self, step: Step) {
-        let target = step.target().map(|target| self.target_name(target));
+        let performed = self.performed(step);
         tracing::info!(
-            step = step.word(),
-            key = step.key().map(|key| key.to_string()),
-            target,
+            step = performed.step,
+            key = performed.key.map(|key| key.to_string()),
+            target = performed.target,
             "{step}"
         );
-        self.note(step);
+        self.keep(step, performed);
     }
 
+    /// Keeps a step for the report of a plan.
     fn note(&mut self, step: Step) {
-        if matches!(step, Step::SwitchSigner { .. }) {
-            return;
+        let performed = self.performed(step);
+        self.keep(step, performed);
+    }
+
+    fn keep(&mut self, step: Step, performed: Performed) {
+        // Nothing was changed anywhere.
+        if !matches!(step, Step::SwitchSigner { .. }) {
+            self.steps.push(performed);
         }
-        let at = match step {
-            Step::WriteSecret { .. } | Step::WriteId { .. } => self.gitlab.clock().now(),
-            Step::Journal => self.gitlab.clock().now(),
+    }
+
+    fn performed(&self, step: Step) -> Performed {
+        let clock = match step {
+            Step::Journal | Step::WriteSecret { .. } | Step::WriteId { .. } => self.gitlab.clock(),
             Step::Create
             | Step::Verify { .. }
             | Step::SwitchSigner { .. }
             | Step::Deactivate { .. }
             | Step::Delete { .. }
-            | Step::Undo { .. } => self.aws.clock().now(),
+            | Step::Undo { .. } => self.aws.clock(),
         };
-        let target = step.target().map(|target| self.target_name(target));
-        self.steps.push(Performed {
+        Performed {
             step: step.word(),
             key: step.key(),
-            target,
-            at,
-        });
+            target: step.target().map(|target| self.target_name(target)),
+            at: clock.now(),
+        }
     }
 
     fn report(self, facts: Option<&Facts>, ending: Ending) -> RotationReport {

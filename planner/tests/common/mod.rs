@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod every;
+
 use std::path::Path;
 use std::time::Duration;
 
