@@ -88,6 +88,14 @@ pub fn roles(facts: &Facts, policy: &Policy) -> Vec<(Key, Role)> {
     facts.keys.iter().map(|key| (*key, role(key))).collect()
 }
 
+/// Whether it makes a difference when this key was last used; it need not be asked otherwise. A key that a variable or a
+/// marker names is ours without more evidence, and without a grace nobody waits for its users.
+pub fn last_use_matters(facts: &Facts, policy: &Policy, key: KeyId) -> bool {
+    let picture = Picture::new(facts, policy);
+    let is_named = || picture.owners().any(|(_, pair, _)| pair.id_key() == Some(key));
+    !(policy.immediate() && (picture.is_noted(key) || is_named()))
+}
+
 /// An observation with the conclusions that more than one rule needs.
 pub(crate) struct Picture<'a> {
     pub(crate) facts: &'a Facts,
@@ -313,15 +321,16 @@ impl<'a> Picture<'a> {
         stamp(pair)
     }
 
+    /// Whether a marker names the key, as the one that its variable holds or as the one that was there before.
+    fn is_noted(&self, key: KeyId) -> bool {
+        let names = |marker: Option<Marker>| marker.is_some_and(|it| it.key == key || it.prev == Some(key));
+        self.owners()
+            .any(|(_, pair, _)| names(pair.id.marker) || names(pair.secret.marker))
+    }
+
     /// Whose an unreferenced key is, by evidence. Age alone is never evidence.
     pub(crate) fn provenance(&self, key: &Key) -> Provenance {
-        let superseded = self.owners().any(|(_, pair, _)| {
-            let noted = |marker: Option<Marker>| {
-                marker.is_some_and(|marker| marker.prev == Some(key.id) || marker.key == key.id)
-            };
-            noted(pair.id.marker) || noted(pair.secret.marker)
-        });
-        if superseded {
+        if self.is_noted(key.id) {
             Provenance::Superseded
         } else if self.within_intent(key) && self.only_proved(key) {
             Provenance::Orphan

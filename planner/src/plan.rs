@@ -388,23 +388,21 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
     if outgoing.status == Status::Inactive {
         // IAM does not say since when it is Inactive, but not for longer than since its last use: whoever used it may just
         // be finding out, and has all the time before the deletion to have it activated again.
-        if let LastUsed::At(at, _) = outgoing.last_used
-            && facts.clocks.aws.since(at) < settings.unused_for.max(settings.delete_after)
-            && !picture.policy.immediate()
-        {
-            return Some(Verdict::Wait(
-                if facts.clocks.aws.since(at) < settings.unused_for {
-                    Wait::InUse {
-                        key,
-                        until: at.after(settings.unused_for),
-                    }
-                } else {
-                    Wait::Deletion {
-                        key,
-                        until: at.after(settings.delete_after),
-                    }
-                },
-            ));
+        let used = match outgoing.last_used {
+            LastUsed::Unknown if !picture.policy.immediate() => {
+                return Some(Verdict::Blocked(Block::LastUseUnknown { key }));
+            }
+            LastUsed::At(at, _) if !picture.policy.immediate() => Some(at),
+            LastUsed::Never | LastUsed::At(..) | LastUsed::Unknown => None,
+        };
+        if let Some(at) = used {
+            let (unused, deleted) = (at.after(settings.unused_for), at.after(settings.delete_after));
+            if unused > facts.clocks.aws {
+                return Some(Verdict::Wait(Wait::InUse { key, until: unused }));
+            }
+            if deleted > facts.clocks.aws {
+                return Some(Verdict::Wait(Wait::Deletion { key, until: deleted }));
+            }
         }
         // Deleting it in the run that deactivated it needs a setting.
         let ready = settings.delete_after.is_zero() || facts.run.inactive_at_start.contains(&key);

@@ -7,9 +7,11 @@ mod observation;
 use std::fmt;
 use std::ops::ControlFlow;
 
+use common::HOUR;
 use observation::domain::{SLICES, Slice, at_the_ends};
 use observation::laws;
 use observation::memory::recall;
+use observation::shapes::uses;
 use observation::tally::Tally;
 use observation::wrong::{self, PLANNERS};
 use planner::*;
@@ -237,4 +239,65 @@ fn the_ends_of_time_are_decided_like_any_other() {
     });
     println!("{decided:>9}  observations at the ends of time");
     assert!(decided > 10_000);
+}
+
+type Asks = fn(&Facts, &Policy, KeyId) -> bool;
+
+/// How many decisions were compared until one differs that should not: the same observation, with each use that a key can
+/// have which is not asked about.
+fn unasked(asks: Asks) -> (u64, Option<Box<Facts>>) {
+    let (mut compared, mut differs) = (0, None);
+    for (_, slice) in SLICES {
+        let _ = slice(&mut |facts, policy| {
+            let decided = next(facts, policy);
+            for key in facts.keys.iter().map(|key| key.id) {
+                if asks(facts, policy, key) {
+                    continue;
+                }
+                for used in uses(HOUR) {
+                    let other = used_otherwise(facts, key, used);
+                    compared += 1;
+                    if next(&other, policy) != decided {
+                        differs = Some(Box::new(other));
+                        return ControlFlow::Break(());
+                    }
+                }
+            }
+            ControlFlow::Continue(())
+        });
+        if differs.is_some() {
+            break;
+        }
+    }
+    (compared, differs)
+}
+
+fn used_otherwise(facts: &Facts, key: KeyId, last_used: LastUsed) -> Facts {
+    let mut facts = facts.clone();
+    for other in facts.keys.iter_mut().filter(|other| other.id == key) {
+        other.last_used = last_used;
+    }
+    facts
+}
+
+#[test]
+fn a_last_use_that_is_not_asked_for_makes_no_difference() {
+    let (compared, differs) = unasked(last_use_matters);
+    println!("{compared:>9}  decisions the same whatever a use that is not asked for");
+    assert!(differs.is_none(), "{differs:?}");
+    assert!(compared > 1_000_000);
+    let wrong: [(&str, Asks); 3] = [
+        ("asks never", |_, _, _| false),
+        ("asks only where there is a grace", |_, policy, _| {
+            !policy.immediate()
+        }),
+        ("asks only about keys that nothing names", |facts, _, key| {
+            !facts.pairs().any(|(_, pair)| pair.id_key() == Some(key))
+        }),
+    ];
+    for (fault, asks) in wrong {
+        let (compared, differs) = unasked(asks);
+        println!("{compared:>9}  decisions until one differs for who {fault}");
+        assert!(differs.is_some(), "no decision differs for who {fault}");
+    }
 }

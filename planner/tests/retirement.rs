@@ -60,3 +60,53 @@ fn an_older_key_of_another_run_is_cut_when_that_run_can_write_no_more() {
     assert_eq!(at(HOUR - 1), "wait orphan_age OTHER");
     assert_eq!(at(HOUR), "look, then deactivate OTHER");
 }
+
+/// Somebody may have had it activated and used it an hour ago.
+#[test]
+fn a_deactivated_key_whose_last_use_can_not_be_read_is_not_deleted() {
+    let mut old = inactive(key("OLD", 90 * DAY));
+    old.last_used = LastUsed::Unknown;
+    let facts = look(
+        &[old, key("NEW", 30 * DAY)],
+        &[holding("NEW", Some("OLD"), 30 * DAY)],
+    );
+    let with = |policy: &Policy| words(&next(&facts, policy));
+    assert_eq!(with(&retire(Settings::default())), "blocked last_use_unknown OLD");
+    assert_eq!(with(&at_once()), "look, then delete OLD", "jobs may break");
+}
+
+#[test]
+fn a_deactivated_key_stays_until_its_last_use_is_long_ago() {
+    let used = |ago_seconds: u64| {
+        let mut old = inactive(key("OLD", 90 * DAY));
+        old.last_used = LastUsed::At(ago(ago_seconds), Service::Other);
+        let facts = look(
+            &[old, key("NEW", 30 * DAY)],
+            &[holding("NEW", Some("OLD"), 30 * DAY)],
+        );
+        words(&next(&facts, &retire(Settings::default())))
+    };
+    let Settings {
+        unused_for,
+        delete_after,
+        ..
+    } = Settings::default();
+    assert_eq!(used(unused_for.as_secs() - 1), "wait in_use OLD");
+    assert_eq!(used(unused_for.as_secs()), "wait delete_after OLD");
+    assert_eq!(used(delete_after.as_secs() - 1), "wait delete_after OLD");
+    assert_eq!(used(delete_after.as_secs()), "look, then delete OLD");
+}
+
+#[test]
+fn without_a_grace_only_the_last_use_of_a_key_that_nothing_names_is_asked_for() {
+    let facts = look(
+        &[key("OLD", 90 * DAY), key("NEW", DAY), key("LOOSE", HOUR)],
+        &[holding("NEW", Some("OLD"), DAY)],
+    );
+    let asked =
+        |policy: &Policy| ["OLD", "NEW", "LOOSE"].map(|name| last_use_matters(&facts, policy, id(name)));
+    assert_eq!(asked(&at_once()), [false, false, true]);
+    assert_eq!(asked(&retire(Settings::default())), [true, true, true]);
+    let unmarked = look(&[key("OLD", 90 * DAY)], &[readable("OLD", "OLD")]);
+    assert!(!last_use_matters(&unmarked, &at_once(), id("OLD")));
+}

@@ -21,9 +21,22 @@ impl Rotation {
         if let [Err(failure)] = self.seen.as_slice() {
             return Err(failure.clone());
         }
-        let mut keys = self.list_keys().await?;
+        let keys = self.list_keys().await?;
+        let mut facts = self.facts(keys, true).await?;
+        self.read_last_uses(&mut facts).await;
+        facts.clocks = self.clocks()?;
+        Ok(facts)
+    }
+
+    /// When the keys were last used, of those where it makes a difference.
+    async fn read_last_uses(&mut self, facts: &mut Facts) {
         self.use_unread = None;
-        for key in &mut keys {
+        let asked: Vec<bool> = facts
+            .keys
+            .iter()
+            .map(|key| planner::last_use_matters(facts, &self.policy, key.id))
+            .collect();
+        for (key, _) in facts.keys.iter_mut().zip(asked).filter(|(_, asked)| *asked) {
             match self.aws.last_used(key.id).await {
                 Ok((used, _)) => key.last_used = used,
                 // Unknown forbids to remove it, and nothing else: a torn pair is repaired all the same.
@@ -33,7 +46,6 @@ impl Rotation {
                 }
             }
         }
-        self.facts(keys, true).await
     }
 
     pub(super) async fn read_variables(&mut self) {

@@ -219,8 +219,8 @@ async fn a_rotation_needs_few_requests() {
         [
             "GetCallerIdentity",
             "ListAccessKeys",
-            "GetAccessKeyLastUsed",
             "GetCallerIdentity",
+            "GetAccessKeyLastUsed",
             "UpdateAccessKey",
             "DeleteAccessKey",
             "CreateAccessKey",

@@ -508,6 +508,7 @@ impl Process {
         sts_fails: bool,
     ) -> Settled {
         let mut facts = self.facts(world, scenario, sts_fails);
+        not_asked(&mut facts, policy);
         // Proving a readable secret is remembered too.
         facts.run = self.remembered();
         match planner(&facts, policy) {
@@ -844,3 +845,15 @@ fn step(act: Act) -> Option<Step> {
 
 /// Jobs end before a grace does.
 const _: () = assert!(JOB >= RUN);
+
+/// Last uses that the program does not ask for.
+fn not_asked(facts: &mut Facts, policy: &Policy) {
+    if policy.immediate() {
+        let asked = [0, 1, 2].map(|at| {
+            let key: Option<&Key> = facts.keys.get(at);
+            key.is_none_or(|key| planner::last_use_matters(facts, policy, key.id))
+        });
+        let keys = facts.keys.iter_mut().zip(asked).filter(|(_, asked)| !asked);
+        keys.for_each(|(key, _)| key.last_used = LastUsed::Unknown);
+    }
+}

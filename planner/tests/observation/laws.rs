@@ -155,6 +155,9 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
         return (!(deletes && born && newer))
             .then_some("a key that was in use is deactivated before it is deleted");
     }
+    if listed.last_used == LastUsed::Unknown && grace > 0 {
+        return Some("no key is removed whose last use is unknown");
+    }
     let recently = match listed.last_used {
         LastUsed::At(at, _) => since(facts.clocks.aws, at) < seconds(settings.unused_for),
         LastUsed::Never | LastUsed::Unknown => false,
@@ -184,9 +187,6 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
         }
     }
     if !deletes && grace > 0 {
-        if listed.last_used == LastUsed::Unknown {
-            return Some("no key is removed whose last use is unknown");
-        }
         let used = retired
             .and_then(|current| find(facts, current))
             .is_some_and(|current| {

@@ -15,7 +15,7 @@ use crate::common::{DAY, HOUR, id, secs};
 pub(crate) type Planner = fn(&Facts, &Policy) -> Verdict;
 
 /// What each forgets, believes or does, the planner, and the law that it breaks.
-pub(crate) const PLANNERS: [(&str, Planner, &str); 47] = [
+pub(crate) const PLANNERS: [(&str, Planner, &str); 48] = [
     // What it does not see.
     (
         "ignores a hold",
@@ -113,6 +113,17 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 47] = [
     (
         "takes unknown use for none",
         |f, p| shown(f, p, |f, _| each_use(f, LastUsed::Unknown)),
+        "no key is removed whose last use is unknown",
+    ),
+    (
+        "takes unknown use of an Inactive key for none",
+        |f, p| {
+            shown(f, p, |f, _| {
+                let inactive = f.keys.iter_mut().filter(|key| key.status == Status::Inactive);
+                let unknown = inactive.filter(|key| key.last_used == LastUsed::Unknown);
+                unknown.for_each(|key| key.last_used = LastUsed::Never)
+            })
+        },
         "no key is removed whose last use is unknown",
     ),
     (
