@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -82,25 +82,36 @@ type Timeouts = (Option<Duration>, Option<Duration>);
 /// Sends a request directly or through the environment's proxy, and marks the failures of requests that never left.
 #[derive(Debug)]
 struct Transport {
+    tls: TlsContext,
+    settings: HttpConnectorSettings,
     proxied: Connector,
-    direct: Connector,
+    /// Made when it is needed, which is on EC2, ECS and EKS: each reads all roots of trust.
+    direct: OnceLock<Connector>,
 }
 
 impl Transport {
     fn new(tls: &TlsContext, settings: &HttpConnectorSettings) -> Transport {
-        let connector = |proxy: ProxyConfig| {
-            ConnectorBuilder::default()
-                .tls_provider(Provider::Rustls(CryptoMode::Ring))
-                .tls_context(tls.clone())
-                .connector_settings(settings.clone())
-                .proxy_config(proxy)
-                .build()
-        };
         Transport {
-            proxied: connector(ProxyConfig::from_env()),
-            direct: connector(ProxyConfig::disabled()),
+            tls: tls.clone(),
+            settings: settings.clone(),
+            proxied: connector(tls, settings, ProxyConfig::from_env()),
+            direct: OnceLock::new(),
         }
     }
+
+    fn direct(&self) -> &Connector {
+        self.direct
+            .get_or_init(|| connector(&self.tls, &self.settings, ProxyConfig::disabled()))
+    }
+}
+
+fn connector(tls: &TlsContext, settings: &HttpConnectorSettings, proxy: ProxyConfig) -> Connector {
+    ConnectorBuilder::default()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .tls_context(tls.clone())
+        .connector_settings(settings.clone())
+        .proxy_config(proxy)
+        .build()
 }
 
 impl HttpConnector for Transport {
@@ -114,7 +125,7 @@ impl HttpConnector for Transport {
             }
         };
         let connector = if is_metadata(request.uri()) {
-            &self.direct
+            self.direct()
         } else {
             &self.proxied
         };
