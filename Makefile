@@ -25,9 +25,13 @@ CARGO_FUZZ := .tools/bin/cargo-fuzz
 FUZZ_SECONDS ?= 60
 # The quick tests decide: rules, decision table and the laws over all observations. `.cargo/mutants.toml` has what can't matter.
 # Mutants live in a copy: whoever builds or edits meanwhile meets none.
-MUTANTS = $(CARGO_MUTANTS) mutants --package keyturn-planner --no-shuffle --output target --profile ci
+MUTANTS = $(CARGO_MUTANTS) mutants --package keyturn-planner --jobs 2 --no-shuffle --output target --profile ci
 # Another twentieth every day.
 SHARD ?= $(shell expr $$(date +%s) / 86400 % 20)/20
+
+# The benchmark.
+BASELINE := .testbed/baseline
+ROUNDS ?= 11
 
 # The Lambda function.
 LINT := .testbed/lint
@@ -48,7 +52,7 @@ define fill
 	$(COMPONENT_VENV)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
 endef
 
-.PHONY: demo test bench release testbed lint deny prove prove-deep fuzz nightly fire build clean \
+.PHONY: demo test bench bench-check release testbed lint deny prove prove-deep fuzz nightly fire build clean \
 	release-arm64 image image-content test-image-content test-image test-component component-needs component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
@@ -91,9 +95,14 @@ nightly: prove-deep fuzz test-lambda-deep lambda
 fire: testbed build
 	cargo test --locked --profile ci --workspace --test fire -- --ignored --nocapture
 
-## bench: one rotation by the release binary and one by the usual Python Lambda; fails when a budget is exceeded
-bench: testbed build release
-	target/ci/testbed bench --keyturn $(RELEASE)
+## bench: whole rotations by the release binary, the usual Python Lambda and bare clients, side by side; writes bench/results.*
+bench: testbed build release $(BASELINE)/.ready
+	$(BASELINE)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
+	target/ci/testbed bench --keyturn $(RELEASE) --rounds $(ROUNDS)
+
+## bench-check: the figures of the last `make bench` against the goals; fails when one is missed
+bench-check:
+	target/ci/testbed bench-check --keyturn $(RELEASE)
 
 ## release: the static binary that ships
 release:
@@ -209,6 +218,11 @@ $(RIE): testbed/rie.txt $(VENV)/.ready
 	cp $(@D)/wheel/samcli/local/rapid/aws-lambda-rie-$(HERE) $@
 	rm -r $(@D)/wheel $(@D)/aws_sam_cli-*.whl
 	chmod +x $@
+
+$(BASELINE)/.ready: bench/baseline/requirements.txt bench/baseline/runtime.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check -r bench/baseline/requirements.txt -r bench/baseline/runtime.txt
+	touch $@
 
 $(LINT)/.ready: testbed/lint/requirements.txt
 $(DEEP)/.ready: testbed/deep/requirements.txt

@@ -97,16 +97,7 @@ impl Lab {
     async fn behind(door: &Door, binary: PathBuf) -> Result<Lab> {
         let aws = Aws::behind(door).await?;
         let gitlab = GitLab::start(Options::from_env()).await?;
-        let policy = policy("self-rotation")?;
-        aws.add_user(USER, Some(&policy)).await?;
-        let old = aws.add_key(USER, DAY * 90).await?;
-        let (group, token) = gitlab.world(|world| {
-            let group = world.add_group("platform");
-            let token = world.add_token(Token::owner(group));
-            world.set_variable(group, Variable::credential("AWS_ACCESS_KEY_ID", &old.id));
-            world.set_variable(group, Variable::credential("AWS_SECRET_ACCESS_KEY", &old.secret));
-            (group, token)
-        });
+        let (group, token, old) = settle(&aws, &gitlab).await?;
         Ok(Lab {
             aws,
             gitlab,
@@ -116,6 +107,18 @@ impl Lab {
             binary,
             watch: None,
         })
+    }
+
+    /// Begins anew in the same stand-ins, with everything as at the start but another key and another token.
+    ///
+    /// # Errors
+    ///
+    /// When a stand-in is gone.
+    pub async fn again(&mut self) -> Result<()> {
+        self.aws.reset().await?;
+        self.gitlab.reset();
+        (self.group, self.token, self.old) = settle(&self.aws, &self.gitlab).await?;
+        Ok(())
     }
 
     /// Moves both clocks.
@@ -344,6 +347,21 @@ impl Watch {
         let number = self.files.fetch_add(1, Ordering::Relaxed);
         self.directory.join(format!("{number}.{kind}"))
     }
+}
+
+/// The first inhabitants.
+async fn settle(aws: &Aws, gitlab: &GitLab) -> Result<(GroupId, String, Pair)> {
+    let policy = policy("self-rotation")?;
+    aws.add_user(USER, Some(&policy)).await?;
+    let old = aws.add_key(USER, DAY * 90).await?;
+    let (group, token) = gitlab.world(|world| {
+        let group = world.add_group("platform");
+        let token = world.add_token(Token::owner(group));
+        world.set_variable(group, Variable::credential("AWS_ACCESS_KEY_ID", &old.id));
+        world.set_variable(group, Variable::credential("AWS_SECRET_ACCESS_KEY", &old.secret));
+        (group, token)
+    });
+    Ok((group, token, old))
 }
 
 /// A directory that no other lab has.

@@ -6,8 +6,10 @@
 pub mod aws;
 pub mod bench;
 pub mod demo;
+pub mod emulator;
 pub mod gitlab;
 pub mod issuer;
 pub mod lab;
+pub mod message;
 pub mod secrecy;
 pub mod serve;

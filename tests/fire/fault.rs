@@ -3,8 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+use testbed::message::Response;
+
 use crate::gate::Host;
-use crate::message::Response;
 
 /// Longer than keyturn waits for GitLab (8 s) and for an attempt of a call of AWS (6 s).
 const LONG: Duration = Duration::from_secs(10);

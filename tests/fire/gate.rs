@@ -8,8 +8,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use testbed::message::{Request, Response};
+
 use crate::fault::Fault;
-use crate::message::{Request, Response};
 use crate::truth::Truth;
 
 /// Nothing that the gate waits for takes longer.

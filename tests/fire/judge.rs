@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use testbed::gitlab::Variable;
+use testbed::message::{Request, Response};
 
 use crate::gate::Host;
-use crate::message::{Request, Response};
 use crate::range::Range;
 use crate::scene::{Scene, Signer, Start};
 use crate::truth::Truth;
@@ -65,13 +65,12 @@ impl Stand {
     fn judge(&self, host: Host, method: &str, body: &str, status: u16, change: impl FnOnce()) {
         let length = body.len();
         let request = format!("{method} / HTTP/1.1\r\ncontent-length: {length}\r\n\r\n{body}");
-        let answered = self.truth.judged(host, &Request::of(request.as_bytes()), || {
-            change();
-            Ok(Response {
-                bytes: Vec::new(),
-                status,
-            })
-        });
+        let answered = self
+            .truth
+            .judged(host, &Request::of(request.as_bytes()).unwrap(), || {
+                change();
+                Response::read(&mut Response::made(status, &[], b"").as_slice())
+            });
         assert_eq!(answered.unwrap().status, status);
     }
 

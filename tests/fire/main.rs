@@ -13,7 +13,6 @@ mod case;
 mod fault;
 mod gate;
 mod judge;
-mod message;
 mod range;
 mod scene;
 mod truth;

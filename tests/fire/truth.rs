@@ -8,9 +8,9 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use testbed::aws::{HeldKey, Pair};
 use testbed::gitlab::GroupId;
+use testbed::message::{Request, Response};
 
 use crate::gate::{Host, lock};
-use crate::message::{Request, Response};
 use crate::range::Range;
 
 /// IAM's quota of access keys per user.

@@ -386,7 +386,7 @@ async fn the_secret_of_the_usual_lambda_works_unchanged_after_its_last_rotation(
     let role = world.lab.aws.role("usual-lambda", allow).await.unwrap();
     let root = project_root();
     let usual = Command::new(root.join(".testbed/venv/bin/python"))
-        .arg(root.join("bench/usual_lambda.py"))
+        .arg(root.join("bench/baseline/usual_lambda.py"))
         .env_clear()
         .envs(world.lab.settings(&role))
         .env("AWS_DEFAULT_REGION", "us-east-1")

@@ -64,16 +64,26 @@ impl Certificate {
         })
     }
 
-    pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
+    /// What a server needs to speak TLS with it.
+    ///
+    /// # Errors
+    ///
+    /// When a part is no PEM.
+    pub fn server_config(&self) -> Result<ServerConfig> {
         let chain: Vec<CertificateDer<'static>> =
             CertificateDer::pem_slice_iter(self.certificate_pem.as_bytes())
                 .collect::<Result<_, _>>()
                 .context("the certificate is no PEM")?;
         let key = PrivateKeyDer::from_pem_slice(self.key_pem.as_bytes()).context("the key is no PEM")?;
-        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .with_no_client_auth()
-            .with_single_cert(chain, key)?;
-        Ok(TlsAcceptor::from(Arc::new(config)))
+        Ok(
+            ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+                .with_safe_default_protocol_versions()?
+                .with_no_client_auth()
+                .with_single_cert(chain, key)?,
+        )
+    }
+
+    pub(super) fn acceptor(&self) -> Result<TlsAcceptor> {
+        Ok(TlsAcceptor::from(Arc::new(self.server_config()?)))
     }
 }
