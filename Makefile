@@ -97,11 +97,11 @@ fire: testbed build
 
 ## bench: whole rotations by the release binary, the usual Python Lambda and bare clients, side by side; writes bench/results.*
 bench: testbed build release $(BASELINE)/.ready
-	$(BASELINE)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
+	$(BASELINE)/bin/python packaging/ca_bundle.py target/bench/ca-certificates.crt
 	target/ci/testbed bench --keyturn $(RELEASE) --rounds $(ROUNDS)
 
 ## bench-check: the figures of the last `make bench` against the goals; fails when one is missed
-bench-check:
+bench-check: build
 	target/ci/testbed bench-check --keyturn $(RELEASE)
 
 ## release: the static binary that ships

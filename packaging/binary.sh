@@ -19,7 +19,6 @@ arm64)
     : "${ZIG:?the Python that has ziglang}"
     export ZIG ZIG_TARGET=aarch64-linux-musl
     export "CC_aarch64_unknown_linux_musl=$PWD/packaging/zig-cc" AR_aarch64_unknown_linux_musl=ar
-    export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=rust-lld
     ;;
 *)
     echo "usage: packaging/binary.sh amd64|arm64" >&2

@@ -16,6 +16,9 @@ use keyturn::stop::Stop;
 use keyturn::{lambda, log, run};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 /// Rotates AWS IAM access keys and rewrites the GitLab CI/CD variables that hold them.
 #[derive(Parser)]
 #[command(version, disable_help_subcommand = true)]

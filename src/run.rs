@@ -38,7 +38,7 @@ pub async fn run(
         Err(failure) => Err(failure),
     };
     let (rotation, settings_failure) = match opened {
-        Ok(rotation) => (Box::pin(rotation.run(command)).await, false),
+        Ok(rotation) => (Box::pin(rotation.run()).await, false),
         Err(failure) => {
             let of_settings = failure.class == Class::Settings;
             (

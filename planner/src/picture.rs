@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::facts::{
-    Facts, IdValue, Journal, Key, LastUsed, Marker, Pair, Proof, SecretValue, Service, Status,
+    Facts, IdValue, Journal, Key, LastUsed, Marker, Pair, Proof, SecretValue, Service, Status, Target,
 };
 use crate::{KeyId, Policy, Timestamp};
 
@@ -88,12 +88,20 @@ pub fn roles(facts: &Facts, policy: &Policy) -> Vec<(Key, Role)> {
     facts.keys.iter().map(|key| (*key, role(key))).collect()
 }
 
-/// Whether it makes a difference when this key was last used; it need not be asked otherwise. A key that a variable or a
-/// marker names is ours without more evidence, and without a grace nobody waits for its users.
-pub fn last_use_matters(facts: &Facts, policy: &Policy, key: KeyId) -> bool {
-    let picture = Picture::new(facts, policy);
-    let is_named = || picture.owners().any(|(_, pair, _)| pair.id_key() == Some(key));
-    !(policy.immediate() && (picture.is_noted(key) || is_named()))
+/// Whether it makes a difference for the next step when this key was last used; it need not be asked otherwise. A key that a
+/// target's id or a marker names is ours without more evidence, and without a grace nobody waits for its users.
+pub fn last_use_matters(targets: &[Target], policy: &Policy, key: KeyId) -> bool {
+    let is_named = targets.iter().any(|target| match target {
+        Target::Seen(pair) => pair.id_key() == Some(key) || notes(pair, key),
+        Target::Unread => false,
+    });
+    !(policy.immediate() && is_named)
+}
+
+/// Whether a marker of the pair names the key, as the one that its variable holds or as the one that was there before.
+fn notes(pair: &Pair, key: KeyId) -> bool {
+    let names = |marker: Option<Marker>| marker.is_some_and(|it| it.key == key || it.prev == Some(key));
+    names(pair.id.marker) || names(pair.secret.marker)
 }
 
 /// An observation with the conclusions that more than one rule needs.
@@ -126,7 +134,7 @@ impl<'a> Picture<'a> {
         self.facts
             .targets
             .iter()
-            .position(|target| matches!(target, crate::Target::Unread))
+            .position(|target| matches!(target, Target::Unread))
     }
 
     /// Whether the clocks of AWS and of GitLab are so far apart that a period can't be measured across them.
@@ -321,11 +329,8 @@ impl<'a> Picture<'a> {
         stamp(pair)
     }
 
-    /// Whether a marker names the key, as the one that its variable holds or as the one that was there before.
     fn is_noted(&self, key: KeyId) -> bool {
-        let names = |marker: Option<Marker>| marker.is_some_and(|it| it.key == key || it.prev == Some(key));
-        self.owners()
-            .any(|(_, pair, _)| names(pair.id.marker) || names(pair.secret.marker))
+        self.owners().any(|(_, pair, _)| notes(pair, key))
     }
 
     /// Whose an unreferenced key is, by evidence. Age alone is never evidence.

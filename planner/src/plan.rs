@@ -388,14 +388,9 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
     if outgoing.status == Status::Inactive {
         // IAM does not say since when it is Inactive, but not for longer than since its last use: whoever used it may just
         // be finding out, and has all the time before the deletion to have it activated again.
-        let used = match outgoing.last_used {
-            LastUsed::Unknown if !picture.policy.immediate() => {
-                return Some(Verdict::Blocked(Block::LastUseUnknown { key }));
-            }
-            LastUsed::At(at, _) if !picture.policy.immediate() => Some(at),
-            LastUsed::Never | LastUsed::At(..) | LastUsed::Unknown => None,
-        };
-        if let Some(at) = used {
+        if let LastUsed::At(at, _) = outgoing.last_used
+            && !picture.policy.immediate()
+        {
             let (unused, deleted) = (at.after(settings.unused_for), at.after(settings.delete_after));
             if unused > facts.clocks.aws {
                 return Some(Verdict::Wait(Wait::InUse { key, until: unused }));
@@ -407,7 +402,11 @@ fn retirement_waits(picture: &Picture<'_>, current: &Key, outgoing: &Key) -> Opt
         // Deleting it in the run that deactivated it needs a setting.
         let ready = settings.delete_after.is_zero() || facts.run.inactive_at_start.contains(&key);
         let until = now.after(settings.delete_after);
-        return (!ready).then_some(Verdict::Wait(Wait::Deletion { key, until }));
+        if !ready {
+            return Some(Verdict::Wait(Wait::Deletion { key, until }));
+        }
+        let unknown = outgoing.last_used == LastUsed::Unknown && !picture.policy.immediate();
+        return unknown.then_some(Verdict::Blocked(Block::LastUseUnknown { key }));
     }
     if picture.policy.immediate() {
         let can_switch = facts.run.in_hand.contains(&current.id) && facts.run.verified.contains(&current.id);

@@ -103,3 +103,8 @@ fn durations_are_written_in_the_units_that_settings_take() {
         assert_eq!(policy::human(secs(seconds)), shown);
     }
 }
+
+#[test]
+fn a_time_in_a_message_of_a_failed_test_is_a_number_of_seconds() {
+    assert_eq!(format!("{:?}", Timestamp(1_800_000_000)), "1800000000s");
+}

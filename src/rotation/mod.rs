@@ -30,6 +30,7 @@ const SECOND_CHANCES: u32 = 2;
 
 /// One rotation in progress.
 pub struct Rotation {
+    command: Command,
     settings: Settings,
     policy: Policy,
     aws: Connection,
@@ -71,7 +72,7 @@ impl Rotation {
     }
 
     /// Runs the circle to its end and reports.
-    pub async fn run(mut self, command: Command) -> RotationReport {
+    pub async fn run(mut self) -> RotationReport {
         let (deadline, stop) = (self.deadline, self.stop.clone());
         let mut facts = match in_time(deadline, &stop, self.look()).await {
             Some(Ok(facts)) => facts,
@@ -83,7 +84,7 @@ impl Rotation {
         };
         self.run.inactive_at_start = observe::inactive(&facts);
         facts.run = self.run.clone();
-        let (facts, ending) = match command {
+        let (facts, ending) = match self.command {
             Command::Plan => {
                 let (steps, verdict) = planner::dry_run(&facts, &self.policy);
                 for step in steps {

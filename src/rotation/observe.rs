@@ -10,6 +10,7 @@ use super::Rotation;
 use crate::aws::{Answer, CallerKind};
 use crate::failure::Failure;
 use crate::gitlab::{Variable, find, marker, other_scopes};
+use crate::report::Command;
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
 
@@ -21,22 +22,25 @@ impl Rotation {
         if let [Err(failure)] = self.seen.as_slice() {
             return Err(failure.clone());
         }
-        let keys = self.list_keys().await?;
-        let mut facts = self.facts(keys, true).await?;
-        self.read_last_uses(&mut facts).await;
-        facts.clocks = self.clocks()?;
-        Ok(facts)
+        let mut keys = self.list_keys().await?;
+        self.read_last_uses(&mut keys).await?;
+        self.facts(keys, true).await
     }
 
-    /// When the keys were last used, of those where it makes a difference.
-    async fn read_last_uses(&mut self, facts: &mut Facts) {
+    /// When the keys were last used, of those where it makes a difference; a plan also tells of later steps. It is read before
+    /// STS is asked whose a secret is, which is a use too.
+    async fn read_last_uses(&mut self, keys: &mut [Key]) -> Result<(), Failure> {
         self.use_unread = None;
-        let asked: Vec<bool> = facts
-            .keys
-            .iter()
-            .map(|key| planner::last_use_matters(facts, &self.policy, key.id))
-            .collect();
-        for (key, _) in facts.keys.iter_mut().zip(asked).filter(|(_, asked)| *asked) {
+        let mut targets = Vec::new();
+        for at in 0..self.seen.len() {
+            let (target, _) = self.unproved(at)?;
+            targets.push(target);
+        }
+        let asks = |key: KeyId| {
+            self.command == Command::Plan || planner::last_use_matters(&targets, &self.policy, key)
+        };
+        let asked: Vec<KeyId> = keys.iter().map(|key| key.id).filter(|key| asks(*key)).collect();
+        for key in keys.iter_mut().filter(|key| asked.contains(&key.id)) {
             match self.aws.last_used(key.id).await {
                 Ok((used, _)) => key.last_used = used,
                 // Unknown forbids to remove it, and nothing else: a torn pair is repaired all the same.
@@ -46,6 +50,7 @@ impl Rotation {
                 }
             }
         }
+        Ok(())
     }
 
     pub(super) async fn read_variables(&mut self) {
@@ -139,15 +144,27 @@ impl Rotation {
     }
 
     async fn target(&mut self, at: usize, keys: &[Key]) -> Result<Target, Failure> {
+        let (mut target, secret) = self.unproved(at)?;
+        if let (Target::Seen(pair), Some(secret)) = (&mut target, secret) {
+            let named = pair.secret.marker.map(|marker| marker.key);
+            pair.secret.value = SecretValue::Readable(self.whose(&secret, named, pair.id.value, keys).await);
+        }
+        Ok(target)
+    }
+
+    /// A target without a proof whose its secret is, and the secret if it can be read.
+    fn unproved(&self, at: usize) -> Result<(Target, Option<Secret>), Failure> {
         let Some(Ok(variables)) = self.seen.get(at) else {
-            return Ok(Target::Unread);
+            return Ok((Target::Unread, None));
         };
-        let (id, secret) = (
-            self.settings.id_variable.clone(),
-            self.settings.secret_variable.clone(),
-        );
-        let id = in_scope(variables, &id, &self.settings.scope)?;
-        let secret = in_scope(variables, &secret, &self.settings.scope)?;
+        let Settings {
+            id_variable,
+            secret_variable,
+            scope,
+            ..
+        } = &self.settings;
+        let id = in_scope(variables, id_variable, scope)?;
+        let secret = in_scope(variables, secret_variable, scope)?;
         let described =
             |variable: &Option<Variable>| variable.as_ref().and_then(|found| found.description.clone());
         let (id_text, secret_text) = (described(&id), described(&secret));
@@ -156,22 +173,16 @@ impl Rotation {
             value: id_value(id.as_ref()),
             marker: marker::parse(id_text.as_deref()).1,
         };
-        let noted = marker::parse(secret_text.as_deref()).1;
-        let value = match secret {
-            None => SecretValue::Missing,
-            Some(Variable { value: None, .. }) => SecretValue::Hidden,
-            Some(Variable {
-                value: Some(value), ..
-            }) => {
-                let named = noted.map(|marker| marker.key);
-                SecretValue::Readable(self.whose(&value, named, id.value, keys).await)
-            }
+        let (value, text) = match secret {
+            None => (SecretValue::Missing, None),
+            Some(Variable { value: None, .. }) => (SecretValue::Hidden, None),
+            Some(Variable { value: text, .. }) => (SecretValue::Readable(Proof::Inconclusive), text),
         };
-        Ok(Target::Seen(Pair {
-            id,
-            secret: SecretHalf { value, marker: noted },
-            hold,
-        }))
+        let secret = SecretHalf {
+            value,
+            marker: marker::parse(secret_text.as_deref()).1,
+        };
+        Ok((Target::Seen(Pair { id, secret, hold }), text))
     }
 
     /// Asks STS whose a readable secret is: first the key its marker names, then the one beside it, then the others.

@@ -82,6 +82,7 @@ impl Rotation {
             hand.push(pair);
         }
         Ok(Rotation {
+            command,
             settings,
             policy,
             aws,

@@ -219,8 +219,8 @@ async fn a_rotation_needs_few_requests() {
         [
             "GetCallerIdentity",
             "ListAccessKeys",
-            "GetCallerIdentity",
             "GetAccessKeyLastUsed",
+            "GetCallerIdentity",
             "UpdateAccessKey",
             "DeleteAccessKey",
             "CreateAccessKey",

@@ -851,7 +851,7 @@ fn not_asked(facts: &mut Facts, policy: &Policy) {
     if policy.immediate() {
         let asked = [0, 1, 2].map(|at| {
             let key: Option<&Key> = facts.keys.get(at);
-            key.is_none_or(|key| planner::last_use_matters(facts, policy, key.id))
+            key.is_none_or(|key| planner::last_use_matters(&facts.targets, policy, key.id))
         });
         let keys = facts.keys.iter_mut().zip(asked).filter(|(_, asked)| !asked);
         keys.for_each(|(key, _)| key.last_used = LastUsed::Unknown);

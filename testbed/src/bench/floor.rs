@@ -20,10 +20,10 @@ use super::wire::Exchange;
 use crate::aws::Pair;
 use crate::message::{Request, Response};
 
-/// Stands for the key that is created on the way, and for its secret as it is and percent-encoded.
+/// Stands for the key that is created on the way, and for its secret: as it is, and as a form has it.
 const NEW_ID: &str = "{new-id}";
 const NEW_SECRET: &str = "{new-secret}";
-const NEW_SECRET_ENCODED: &str = "{new-secret-encoded}";
+const NEW_SECRET_IN_FORM: &str = "{new-secret-in-form}";
 
 /// What one program asked of whom, in which order.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -39,6 +39,8 @@ pub struct Errand {
     pub authority: Option<PathBuf>,
     /// Who signs.
     pub signer: Signer,
+    /// The key that is replaced: its secret is proved.
+    pub old: Signer,
     /// Where the remotes are.
     pub remotes: Vec<SocketAddr>,
     /// What to ask them.
@@ -64,11 +66,19 @@ struct Ask {
     status: u16,
 }
 
+/// Whose key signs a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum By {
+    Signer,
+    Old,
+    New,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Signature {
     service: String,
     region: String,
-    by_new: bool,
+    by: By,
 }
 
 impl From<&Pair> for Signer {
@@ -79,15 +89,15 @@ impl From<&Pair> for Signer {
 }
 
 impl Plan {
-    /// The plan behind what was recorded on the wires of these remotes, where this key was created.
+    /// The plan behind what was recorded on the wires of these remotes, where one of these keys replaced the other.
     ///
-    /// A request depends on every answer that had left before it came. What was asked while nothing was answered is
-    /// asked together.
+    /// A request comes after every answer that had left before it; requests that have the same number of answers before
+    /// them are asked together.
     ///
     /// # Errors
     ///
     /// When a request can't be read.
-    pub(super) fn of(recorded: &[Vec<Exchange>], created: &Pair) -> Result<Plan> {
+    pub(super) fn of(recorded: &[Vec<Exchange>], old: &Pair, created: &Pair) -> Result<Plan> {
         let mut all: Vec<(usize, &Exchange)> = recorded
             .iter()
             .enumerate()
@@ -109,7 +119,7 @@ impl Plan {
                 stages.resize(depth.saturating_add(1), Vec::new());
             }
             if let Some(stage) = stages.get_mut(depth) {
-                stage.push(Ask::of(remote, exchange, created)?);
+                stage.push(Ask::of(remote, exchange, old, created)?);
             }
         }
         Ok(Plan { stages })
@@ -154,18 +164,24 @@ impl Plan {
 }
 
 impl Ask {
-    fn of(remote: usize, exchange: &Exchange, created: &Pair) -> Result<Ask> {
+    fn of(remote: usize, exchange: &Exchange, old: &Pair, created: &Pair) -> Result<Ask> {
         let Request {
             method,
             path,
             headers,
             ..
         } = &exchange.request;
-        let encoded: String = form_urlencoded::byte_serialize(created.secret.as_bytes()).collect();
+        let is_form = exchange
+            .request
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
         let put = |text: &str| {
-            text.replace(&created.id, NEW_ID)
-                .replace(&created.secret, NEW_SECRET)
-                .replace(&encoded, NEW_SECRET_ENCODED)
+            let text = text.replace(&created.id, NEW_ID);
+            if is_form {
+                text.replace(&in_form(&created.secret), NEW_SECRET_IN_FORM)
+            } else {
+                text.replace(&created.secret, NEW_SECRET)
+            }
         };
         // Made anew each time.
         let made = [
@@ -183,7 +199,7 @@ impl Ask {
             path: put(path),
             headers: kept.map(|(name, value)| (name.clone(), put(value))).collect(),
             body: put(std::str::from_utf8(exchange.request.body())?),
-            signature: Signature::of(authorization, &created.id)?,
+            signature: Signature::of(authorization, &old.id, &created.id)?,
             status: exchange.response.status,
         })
     }
@@ -202,7 +218,7 @@ impl Ask {
 
 impl Signature {
     /// What `AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, …` says; `None` without one.
-    fn of(authorization: &str, new: &str) -> Result<Option<Signature>> {
+    fn of(authorization: &str, old: &str, new: &str) -> Result<Option<Signature>> {
         let Some((_, scope)) = authorization.split_once("Credential=") else {
             return Ok(None);
         };
@@ -213,7 +229,13 @@ impl Signature {
         Ok(Some(Signature {
             service: (*service).to_owned(),
             region: (*region).to_owned(),
-            by_new: *key == new,
+            by: if *key == new {
+                By::New
+            } else if *key == old {
+                By::Old
+            } else {
+                By::Signer
+            },
         }))
     }
 }
@@ -242,7 +264,7 @@ pub fn run(errand: &Path) -> Result<()> {
     for stage in &errand.plan.stages {
         let ask = |ask: &Ask| {
             let remote = remotes.get(ask.remote).context("an unknown remote")?;
-            ask.send(remote, &errand.signer, &new)
+            ask.send(remote, &errand, &new)
         };
         match stage.as_slice() {
             [alone] => ask(alone)?,
@@ -313,15 +335,13 @@ impl Remote {
 }
 
 impl Ask {
-    fn send(&self, remote: &Remote, signer: &Signer, new: &OnceLock<Signer>) -> Result<()> {
+    fn send(&self, remote: &Remote, errand: &Errand, new: &OnceLock<Signer>) -> Result<()> {
         let put = |text: &str| match new.get() {
             None => text.to_owned(),
-            Some(Signer { id, secret, .. }) => {
-                let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-                text.replace(NEW_ID, id)
-                    .replace(NEW_SECRET, secret)
-                    .replace(NEW_SECRET_ENCODED, &encoded)
-            }
+            Some(Signer { id, secret, .. }) => text
+                .replace(NEW_ID, id)
+                .replace(NEW_SECRET, secret)
+                .replace(NEW_SECRET_IN_FORM, &in_form(secret)),
         };
         let (path, body) = (put(&self.path), put(&self.body));
         let mut headers = vec![("host".to_owned(), remote.address.to_string())];
@@ -331,10 +351,10 @@ impl Ask {
                 .map(|(name, value)| (name.clone(), put(value))),
         );
         if let Some(signature) = &self.signature {
-            let by = if signature.by_new {
-                new.get().context("nothing was created yet")?
-            } else {
-                signer
+            let by = match signature.by {
+                By::New => new.get().context("nothing was created yet")?,
+                By::Old => &errand.old,
+                By::Signer => &errand.signer,
             };
             signature.sign(by, &self.method, &path, &body, &mut headers)?;
         }
@@ -403,9 +423,110 @@ impl Signature {
     }
 }
 
+/// A value as a form has it.
+fn in_form(value: &str) -> String {
+    form_urlencoded::byte_serialize(value.as_bytes()).collect()
+}
+
 /// The text of the first XML element of this name.
 fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;
     Some(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    fn key(id: &str, secret: &str) -> Pair {
+        Pair {
+            id: id.to_owned(),
+            secret: secret.to_owned(),
+            token: None,
+        }
+    }
+
+    /// A request that came and was answered so many milliseconds after the begin.
+    fn exchange(begin: Instant, asked: u64, answered: u64, head: &str, body: &str) -> Exchange {
+        let request = format!(
+            "{head}\r\nhost: there\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = Response::made(200, &[], b"");
+        Exchange {
+            asked: begin + Duration::from_millis(asked),
+            answered: begin + Duration::from_millis(answered),
+            request: Request::of(request.as_bytes()).unwrap(),
+            response: Response::read(&mut answer.as_slice()).unwrap(),
+        }
+    }
+
+    #[test]
+    fn what_waits_for_no_answer_is_asked_together_and_what_does_is_not() {
+        let begin = Instant::now();
+        let get = |asked, answered, path: &str| {
+            exchange(begin, asked, answered, &format!("GET /{path} HTTP/1.1"), "")
+        };
+        let one = [get(0, 50, "first"), get(1, 51, "beside"), get(110, 160, "third")];
+        let other = [get(55, 105, "second")];
+        let plan = Plan::of(
+            &[one.to_vec(), other.to_vec()],
+            &key("OLDID", "old-secret"),
+            &key("NEWID", "new-secret"),
+        )
+        .unwrap();
+        assert_eq!((plan.chain(), plan.requests()), (3, 4));
+        assert_eq!(
+            plan.outline(),
+            "GitLab GET /first\nGitLab GET /beside\n\nGitLab GET /second\n\nGitLab GET /third"
+        );
+    }
+
+    /// The recorded secret needs no encoding, so that both of its forms are the same text; the next one does.
+    #[test]
+    fn a_secret_is_sent_again_in_the_form_in_which_it_was_recorded() {
+        let (begin, old, created) = (
+            Instant::now(),
+            key("OLDID", "old-secret"),
+            key("NEWID", "plainsecret"),
+        );
+        let form = "PUT /form HTTP/1.1\r\ncontent-type: application/x-www-form-urlencoded";
+        let json = "PUT /json HTTP/1.1\r\ncontent-type: application/json";
+        let recorded = [
+            exchange(begin, 0, 1, form, "value=plainsecret"),
+            exchange(begin, 2, 3, json, r#"{"value":"plainsecret","of":"NEWID"}"#),
+        ];
+        let plan = Plan::of(&[recorded.to_vec()], &old, &created).unwrap();
+        let bodies: Vec<&str> = plan
+            .stages
+            .iter()
+            .flatten()
+            .map(|ask| ask.body.as_str())
+            .collect();
+        assert_eq!(
+            bodies,
+            [
+                "value={new-secret-in-form}",
+                r#"{"value":"{new-secret}","of":"{new-id}"}"#
+            ]
+        );
+        assert_eq!(in_form("a+b/c"), "a%2Bb%2Fc");
+    }
+
+    #[test]
+    fn a_signature_says_whose_key_made_it() {
+        let by = |key: &str| {
+            let text = format!("AWS4-HMAC-SHA256 Credential={key}/20261101/us-east-1/iam/aws4_request, x");
+            Signature::of(&text, "OLD", "NEW").unwrap().map(|it| it.by)
+        };
+        assert_eq!(
+            [by("OLD"), by("NEW"), by("ROLE")],
+            [Some(By::Old), Some(By::New), Some(By::Signer)]
+        );
+        assert!(Signature::of("", "OLD", "NEW").unwrap().is_none());
+        assert!(Signature::of("Credential=OLD", "OLD", "NEW").is_err());
+    }
 }

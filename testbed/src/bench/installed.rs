@@ -24,6 +24,8 @@ pub(super) struct Machine {
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) struct Sizes {
     pub(super) binary: u64,
+    /// Which binary it was.
+    pub(super) sha256: Digest,
     pub(super) is_static: bool,
     pub(super) packages: u64,
     pub(super) interpreter: u64,
@@ -43,6 +45,7 @@ pub(super) fn look(binary: &Path, python: &Path) -> Result<(Machine, Sizes)> {
     let baseline: Baseline = serde_json::from_str(&listed)?;
     let sizes = Sizes {
         binary: u64::try_from(bytes.len())?,
+        sha256: digest(&bytes),
         is_static: is_static(&bytes).context("the binary is no ELF file of 64 bits")?,
         packages: baseline.packages,
         interpreter: baseline.interpreter,
@@ -60,11 +63,40 @@ pub(super) fn look(binary: &Path, python: &Path) -> Result<(Machine, Sizes)> {
         kernel: std::fs::read_to_string("/proc/sys/kernel/osrelease")?
             .trim()
             .to_owned(),
-        commit: output(Command::new("git").args(["describe", "--always", "--dirty"]))?,
+        commit: commit().unwrap_or_else(|_| "of no commit".to_owned()),
         rustc: output(Command::new("rustc").arg("--version"))?,
         baseline: baseline.versions,
     };
     Ok((machine, sizes))
+}
+
+/// Which SHA-256 a file has.
+pub(super) type Digest = [u8; 32];
+
+/// The SHA-256 of a file's content.
+pub(super) fn digest(content: &[u8]) -> Digest {
+    let hash = ring::digest::digest(&ring::digest::SHA256, content);
+    let mut digest = Digest::default();
+    digest
+        .iter_mut()
+        .zip(hash.as_ref())
+        .for_each(|(to, from)| *to = *from);
+    digest
+}
+
+/// The commit that is checked out, with a word if anything but the results of an earlier run was changed since.
+fn commit() -> Result<String> {
+    let commit = output(Command::new("git").args(["rev-parse", "--short", "HEAD"]))?;
+    let changed = output(Command::new("git").args([
+        "status",
+        "--porcelain",
+        "--",
+        ".",
+        ":!bench/results.md",
+        ":!bench/results.svg",
+    ]))?;
+    let word = if changed.is_empty() { "" } else { " with changes" };
+    Ok(commit + word)
 }
 
 fn output(command: &mut Command) -> Result<String> {

@@ -100,6 +100,8 @@ impl Stand {
         std::fs::create_dir_all(&directory.0)?;
         let certificate = Certificate::new(&["127.0.0.1"])?;
         std::fs::write(directory.file("authority.pem"), &certificate.authority_pem)?;
+        let bundle = std::fs::read_to_string(roots()).context("no roots of trust: run `make bench`")?;
+        std::fs::write(directory.file("bundle.pem"), bundle + &certificate.authority_pem)?;
         let tls = Arc::new(certificate.server_config()?);
         let aws = lab.aws.url().trim_start_matches("http://").parse()?;
         let ways = Network::ALL
@@ -189,8 +191,8 @@ impl Stand {
         let (_, traffic) = self.run(at, command)?;
         let created = self.rotated().await?;
         let recorded = traffic.map(|traffic| traffic.exchanges);
-        let (old, token) = (&self.lab.old.id, &self.lab.token);
-        Ok(Plan::of(&recorded, &created)?.with(&[(old, OLD_ID), (token, TOKEN)]))
+        let (old, token) = (&self.lab.old, &self.lab.token);
+        Ok(Plan::of(&recorded, old, &created)?.with(&[(&old.id, OLD_ID), (token, TOKEN)]))
     }
 
     /// A rotation by a process.
@@ -215,7 +217,7 @@ impl Stand {
     /// A rotation by a function that is started for it, and another one by the same function.
     async fn function(&mut self, at: usize, contender: Contender) -> Result<(Network, Sample, Sample)> {
         let signer = self.begin().await?;
-        let settings = self.settings(at, &signer)?;
+        let settings = self.settings(at, contender, &signer)?;
         let bootstrap = match contender {
             Contender::Usual | Contender::UsualFloor => self.directory.file("usual"),
             Contender::Keyturn | Contender::Floor => self.binary.clone(),
@@ -324,7 +326,7 @@ impl Stand {
                 command
             }
         };
-        command.envs(self.settings(at, signer)?);
+        command.envs(self.settings(at, contender, signer)?);
         Ok(command)
     }
 
@@ -333,6 +335,7 @@ impl Stand {
         let errand = Errand {
             authority: way.network.tls.then(|| self.directory.file("authority.pem")),
             signer: Signer::from(signer),
+            old: Signer::from(&self.lab.old),
             remotes: vec![way.aws.address(), way.gitlab.address()],
             plan: plan.with(&[(OLD_ID, &self.lab.old.id), (TOKEN, &self.lab.token)]),
         };
@@ -345,7 +348,7 @@ impl Stand {
 
     /// The environment of either program. With a grace of zero keyturn does in one run what the usual Lambda does; the
     /// wait for a new key to be known everywhere is left out, since the usual one has none.
-    fn settings(&self, at: usize, signer: &Pair) -> Result<BTreeMap<String, String>> {
+    fn settings(&self, at: usize, contender: Contender, signer: &Pair) -> Result<BTreeMap<String, String>> {
         let way = self.way(at)?;
         let mut settings = BTreeMap::new();
         let mut set = |name: &str, value: &str| settings.insert(name.to_owned(), value.to_owned());
@@ -361,15 +364,21 @@ impl Stand {
         set("KEYTURN_SETTLE", "0s");
         set("KEYTURN_GRACE", "0s");
         set("KEYTURN_DELETE_AFTER", "0s");
-        // The bundle that the image has, at the place that its SSL_CERT_FILE names. Python's clients bring their own.
+        // The bundle that the image has, where its SSL_CERT_FILE names it.
         set("SSL_CERT_FILE", &roots().to_string_lossy());
-        if way.network.tls {
-            let authority = self.directory.file("authority.pem");
-            let authority = authority.to_string_lossy();
-            set("KEYTURN_CA_FILE", &authority);
-            set("AWS_CA_BUNDLE", &authority);
-            set("REQUESTS_CA_BUNDLE", &authority);
-        }
+        match contender {
+            Contender::Keyturn | Contender::Floor if way.network.tls => set(
+                "KEYTURN_CA_FILE",
+                &self.directory.file("authority.pem").to_string_lossy(),
+            ),
+            // These take the place of the roots that the packages bring, so the authority is added to them.
+            Contender::Usual | Contender::UsualFloor if way.network.tls => {
+                let bundle = self.directory.file("bundle.pem");
+                set("AWS_CA_BUNDLE", &bundle.to_string_lossy());
+                set("REQUESTS_CA_BUNDLE", &bundle.to_string_lossy())
+            }
+            Contender::Keyturn | Contender::Usual | Contender::Floor | Contender::UsualFloor => None,
+        };
         Ok(settings)
     }
 
@@ -396,7 +405,7 @@ fn beside(name: &str) -> Result<PathBuf> {
 
 /// The roots of trust that the image has.
 fn roots() -> PathBuf {
-    project_root().join("dist/ca-certificates.crt")
+    project_root().join("target/bench/ca-certificates.crt")
 }
 
 /// The baseline's own Python.

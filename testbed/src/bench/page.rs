@@ -69,8 +69,8 @@ fn price(page: &mut String, results: &Results) -> Result<()> {
     let (protocol, usual) = (&results.protocol, &results.usual);
     page.push_str(
         "## What safety costs\n\nThe proof of the new key, the second looks and the re-reads, as what a bare client takes for \
-         keyturn's requests and for those of the usual Lambda. A chain is the longest row of requests of which each waits for \
-         the answer of the one before; it times the delay is what no client can beat. The wait for a new key to be known \
+         keyturn's requests and for those of the usual Lambda. A chain is the longest row of requests of which each is sent \
+         after the answer to the one before; it times the delay is what no client can beat that asks in this order. The wait for a new key to be known \
          everywhere (`KEYTURN_SETTLE`, 10 s) comes on top and is not measured.\n\n",
     );
     let shown: Vec<Network> = Network::ALL.into_iter().filter(|network| !network.tls).collect();
@@ -165,7 +165,7 @@ fn functions(page: &mut String, results: &Results) -> Result<()> {
 }
 
 fn requests(page: &mut String, results: &Results) -> Result<()> {
-    page.push_str("## The requests\n\nWhat stands together is asked together; a blank line is an answer that is waited for.\n\n");
+    page.push_str("## The requests\n\nRequests that stand together are sent together; before those after a blank line, their answers are waited for.\n\n");
     for (name, chain) in [
         ("keyturn", &results.protocol),
         ("The usual Lambda", &results.usual),

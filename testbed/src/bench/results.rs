@@ -156,10 +156,15 @@ impl Row {
 impl Figure {
     fn of(mut values: Vec<f64>) -> Result<Figure> {
         values.sort_by(f64::total_cmp);
-        let middle = values.get(values.len() / 2);
+        let half = values.len() / 2;
+        let middle = if values.len().is_multiple_of(2) {
+            values.get(half.saturating_sub(1)..=half)
+        } else {
+            values.get(half..=half)
+        };
         match (values.first(), middle, values.last()) {
-            (Some(least), Some(median), Some(most)) => Ok(Figure {
-                median: *median,
+            (Some(least), Some(middle), Some(most)) => Ok(Figure {
+                median: middle.iter().sum::<f64>() / middle.len() as f64,
                 least: *least,
                 most: *most,
             }),
@@ -185,6 +190,7 @@ mod tests {
     fn a_figure_is_the_middle_of_what_was_measured_between_the_extremes() {
         let figure = Figure::of(vec![3.0, 1.0, 10.0, 2.0, 2.5]).unwrap();
         assert_eq!((figure.least, figure.median, figure.most), (1.0, 2.5, 10.0));
+        assert_eq!(Figure::of(vec![4.0, 1.0, 2.0, 9.0]).unwrap().median, 3.0);
         assert!(Figure::of(Vec::new()).is_err());
     }
 }
