@@ -48,6 +48,8 @@ pub struct Rotation {
     inconclusive: Option<Failure>,
     /// Why the last use of a key could not be read.
     use_unread: Option<Failure>,
+    /// Keys that somebody used, other than to ask STS.
+    used: Vec<KeyId>,
     /// Keys whose deletion was confirmed: a list that shows one lags.
     gone: Vec<KeyId>,
     /// The identity that signs may deactivate and delete keys.

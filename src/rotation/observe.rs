@@ -3,7 +3,7 @@
 
 use planner::{
     Clocks, Facts, IdHalf, IdValue, Journal, Key, KeyId, LastUsed, Pair, Proof, SecretHalf, SecretValue,
-    Status, Target,
+    Service, Status, Target,
 };
 
 use super::Rotation;
@@ -42,7 +42,7 @@ impl Rotation {
         let asked: Vec<KeyId> = keys.iter().map(|key| key.id).filter(|key| asks(*key)).collect();
         for key in keys.iter_mut().filter(|key| asked.contains(&key.id)) {
             match self.aws.last_used(key.id).await {
-                Ok((used, _)) => key.last_used = used,
+                Ok((used, _)) => key.last_used = self.not_by_this_run(key.id, used),
                 // Unknown forbids to remove it, and nothing else: a torn pair is repaired all the same.
                 Err(failure) => {
                     key.last_used = LastUsed::Unknown;
@@ -51,6 +51,21 @@ impl Rotation {
             }
         }
         Ok(())
+    }
+
+    /// IAM keeps the latest use alone, and this run's own question to STS is one. A use by somebody that an earlier look of this
+    /// run found is not forgotten for it.
+    fn not_by_this_run(&mut self, key: KeyId, used: LastUsed) -> LastUsed {
+        match used {
+            LastUsed::At(at, Service::Sts) if self.used.contains(&key) => LastUsed::At(at, Service::Other),
+            LastUsed::At(_, Service::Other) => {
+                if !self.used.contains(&key) {
+                    self.used.push(key);
+                }
+                used
+            }
+            LastUsed::At(_, Service::Sts) | LastUsed::Never | LastUsed::Unknown => used,
+        }
     }
 
     pub(super) async fn read_variables(&mut self) {

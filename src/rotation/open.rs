@@ -95,6 +95,7 @@ impl Rotation {
             proved,
             inconclusive: None,
             use_unread: None,
+            used: Vec::new(),
             gone: Vec::new(),
             may_retire: false,
             switched: false,

@@ -9,7 +9,7 @@ use testbed::gitlab::{OverwrittenRow, Scope, Token, Variable};
 use testbed::issuer::Issuer;
 use testbed::lab::{Lab, USER, policy};
 
-use crate::{ID, SECRET, Signer, World, report, word};
+use crate::{HOUR, ID, SECRET, Signer, World, report, word};
 
 #[tokio::test]
 async fn only_the_own_scope_is_written() {
@@ -243,4 +243,27 @@ async fn a_rotation_needs_few_requests() {
         (1..=2).contains(&connections.0) && (1..=2).contains(&connections.1),
         "{connections:?}"
     );
+}
+
+/// IAM keeps the latest use alone, so the run's own question to STS hides that of a job; but not from a run that saw it.
+#[tokio::test]
+async fn where_use_of_the_new_key_is_required_a_job_has_to_show_it() {
+    let world = World::start(Signer::Role, false).await;
+    let lab = &world.lab;
+    let run = async |command: &str| {
+        let mut settings = world.settings().await;
+        settings.insert("KEYTURN_REQUIRE_USE".into(), "true".into());
+        lab.run(&[command, "--format", "json"], &settings).unwrap()
+    };
+    assert_eq!(run("rotate").await.code, Some(0));
+    lab.advance(HOUR * 25).await.unwrap();
+    let waiting = run("retire").await;
+    assert_eq!(word(&waiting, "reason"), "use_of_new_key", "{waiting:?}");
+
+    let job = lab.run(&["plan"], &lab.settings(&lab.pair())).unwrap();
+    assert_eq!(job.code, Some(0), "{job:?}");
+    let retired = run("retire").await;
+    let keys = lab.aws.keys(USER).await.unwrap();
+    let old = keys.iter().find(|key| key.id == lab.old.id).unwrap();
+    assert_eq!(old.status, "Inactive", "{retired:?}");
 }
