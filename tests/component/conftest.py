@@ -16,11 +16,14 @@ IMAGE = "localhost/keyturn-test/keyturn:test"
 def tell(request: pytest.FixtureRequest) -> Callable[[str], None]:
     """Prints to whoever watches the tests, also of those that pass."""
     reporter = request.config.pluginmanager.get_plugin("terminalreporter")
-    assert reporter is not None
+    capture = request.config.pluginmanager.get_plugin("capturemanager")
+    assert reporter is not None and capture is not None
 
     def line(text: str) -> None:
-        reporter.ensure_newline()
-        reporter.write_line(f"    {text}")
+        # What a test that passes writes while it is captured is never seen.
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(f"    {text}")
 
     return line
 
