@@ -91,11 +91,11 @@ pub fn roles(facts: &Facts, policy: &Policy) -> Vec<(Key, Role)> {
 /// Whether it makes a difference for the next step when this key was last used; it need not be asked otherwise. A key that a
 /// target's id or a marker names is ours without more evidence, and without a grace nobody waits for its users.
 pub fn last_use_matters(targets: &[Target], policy: &Policy, key: KeyId) -> bool {
-    let is_named = targets.iter().any(|target| match target {
+    let names = |target: &Target| match target {
         Target::Seen(pair) => pair.id_key() == Some(key) || notes(pair, key),
         Target::Unread => false,
-    });
-    !(policy.immediate() && is_named)
+    };
+    !(policy.immediate() && targets.iter().any(names))
 }
 
 /// Whether a marker of the pair names the key, as the one that its variable holds or as the one that was there before.
@@ -329,13 +329,9 @@ impl<'a> Picture<'a> {
         stamp(pair)
     }
 
-    fn is_noted(&self, key: KeyId) -> bool {
-        self.owners().any(|(_, pair, _)| notes(pair, key))
-    }
-
     /// Whose an unreferenced key is, by evidence. Age alone is never evidence.
     pub(crate) fn provenance(&self, key: &Key) -> Provenance {
-        if self.is_noted(key.id) {
+        if self.owners().any(|(_, pair, _)| notes(pair, key.id)) {
             Provenance::Superseded
         } else if self.within_intent(key) && self.only_proved(key) {
             Provenance::Orphan

@@ -36,11 +36,9 @@ impl Rotation {
             let (target, _) = self.unproved(at)?;
             targets.push(target);
         }
-        let asks = |key: KeyId| {
-            self.command == Command::Plan || planner::last_use_matters(&targets, &self.policy, key)
-        };
-        let asked: Vec<KeyId> = keys.iter().map(|key| key.id).filter(|key| asks(*key)).collect();
-        for key in keys.iter_mut().filter(|key| asked.contains(&key.id)) {
+        let (all, policy) = (self.command == Command::Plan, self.policy);
+        let asked = |key: &&mut Key| all || planner::last_use_matters(&targets, &policy, key.id);
+        for key in keys.iter_mut().filter(asked) {
             match self.aws.last_used(key.id).await {
                 Ok((used, _)) => key.last_used = self.not_by_this_run(key.id, used),
                 // Unknown forbids to remove it, and nothing else: a torn pair is repaired all the same.

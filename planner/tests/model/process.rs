@@ -848,12 +848,10 @@ const _: () = assert!(JOB >= RUN);
 
 /// Last uses that the program does not ask for.
 fn not_asked(facts: &mut Facts, policy: &Policy) {
-    if policy.immediate() {
-        let asked = [0, 1, 2].map(|at| {
-            let key: Option<&Key> = facts.keys.get(at);
-            key.is_none_or(|key| planner::last_use_matters(&facts.targets, policy, key.id))
-        });
-        let keys = facts.keys.iter_mut().zip(asked).filter(|(_, asked)| !asked);
-        keys.for_each(|(key, _)| key.last_used = LastUsed::Unknown);
+    let Facts { keys, targets, .. } = facts;
+    for key in keys {
+        if !planner::last_use_matters(targets, policy, key.id) {
+            key.last_used = LastUsed::Unknown;
+        }
     }
 }
