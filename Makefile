@@ -31,7 +31,8 @@ SHARD ?= $(shell expr $$(date +%s) / 86400 % 20)/20
 
 # The benchmark.
 BASELINE := .testbed/baseline
-ROUNDS ?= 11
+# How often everything is done, if not as often as the program has it.
+ROUNDS ?=
 
 # The Lambda function.
 LINT := .testbed/lint
@@ -98,7 +99,7 @@ fire: testbed build
 ## bench: whole rotations by the release binary, the usual Python Lambda and bare clients, side by side; writes bench/results.*
 bench: testbed build release $(BASELINE)/.ready
 	$(BASELINE)/bin/python packaging/ca_bundle.py target/bench/ca-certificates.crt
-	target/ci/testbed bench --keyturn $(RELEASE) --rounds $(ROUNDS)
+	target/ci/testbed bench --keyturn $(RELEASE) $(addprefix --rounds ,$(ROUNDS))
 
 ## bench-check: the figures of the last `make bench` against the goals; fails when one is missed
 bench-check: build
@@ -220,16 +221,12 @@ $(RIE): testbed/rie.txt $(VENV)/.ready
 	chmod +x $@
 
 $(BASELINE)/.ready: bench/baseline/requirements.txt bench/baseline/runtime.txt
-	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check -r bench/baseline/requirements.txt -r bench/baseline/runtime.txt
-	touch $@
-
 $(LINT)/.ready: testbed/lint/requirements.txt
 $(DEEP)/.ready: testbed/deep/requirements.txt
 $(ZIG)/.ready: packaging/requirements.txt
-$(LINT)/.ready $(DEEP)/.ready $(ZIG)/.ready:
+$(BASELINE)/.ready $(LINT)/.ready $(DEEP)/.ready $(ZIG)/.ready:
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check -r $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
 
 clean:

@@ -21,7 +21,7 @@ use crate::issuer::Issuer;
 pub const ACCOUNT: &str = "123456789012";
 
 /// An access key with its secret, and a session token where it has one.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Pair {
     /// The access key id.
     pub id: String,

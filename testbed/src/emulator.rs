@@ -15,6 +15,12 @@ use serde_json::Value;
 
 use crate::aws::project_root;
 
+/// An EventBridge rule sends this, and the Scheduler its like, when the target has no input of its own.
+pub const SCHEDULED: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event",
+    "source":"aws.events","account":"123456789012","time":"2026-11-01T03:00:00Z","region":"us-east-1",
+    "resources":["arn:aws:events:us-east-1:123456789012:rule/keyturn"],"detail":{}}"#;
+/// Seconds that an invocation may take: the template's default.
+pub const TIMEOUT: u64 = 300;
 /// How long the emulator may take to listen.
 const START: Duration = Duration::from_secs(10);
 /// How long after an answer its report may come. None comes on a function that died.

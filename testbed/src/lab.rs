@@ -365,7 +365,7 @@ async fn settle(aws: &Aws, gitlab: &GitLab) -> Result<(GroupId, String, Pair)> {
 }
 
 /// A directory that no other lab has.
-fn scratch() -> Result<PathBuf> {
+pub(crate) fn scratch() -> Result<PathBuf> {
     static LABS: AtomicUsize = AtomicUsize::new(0);
     let number = LABS.fetch_add(1, Ordering::Relaxed);
     let directory = std::env::temp_dir().join(format!("keyturn-lab-{}-{number}", std::process::id()));

@@ -25,16 +25,11 @@ use std::time::Duration;
 use emulator::{Emulator, bootstrap, released};
 use serde_json::{Value, json};
 use testbed::aws::{Pair, project_root};
+use testbed::emulator::{SCHEDULED, TIMEOUT};
 use testbed::gitlab::{Answer, Effect, Fault, Token, Variable};
 use testbed::lab::{Lab, USER};
 
-/// An EventBridge rule sends this, and the Scheduler its like, when the target has no input of its own.
-const SCHEDULED: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event",
-    "source":"aws.events","account":"123456789012","time":"2026-11-01T03:00:00Z","region":"us-east-1",
-    "resources":["arn:aws:events:us-east-1:123456789012:rule/keyturn"],"detail":{}}"#;
 const SECRET_NAME: &str = "gitlab-key-rotation-secrets";
-/// Seconds; the template's default.
-const TIMEOUT: u64 = 300;
 const PROJECT: &str = "platform/app";
 const HOUR: Duration = Duration::from_secs(60 * 60);
 

@@ -35,15 +35,11 @@ fn color(contender: Contender) -> RGBColor {
 type Area<'a> = DrawingArea<SVGBackend<'a>, plotters::coord::Shift>;
 
 fn panel(area: &Area<'_>, results: &Results, tls: bool) -> Result<()> {
-    let networks: Vec<Network> = Network::ALL
-        .into_iter()
-        .filter(|network| network.tls == tls)
-        .collect();
     let mut lines = Vec::new();
     for contender in Contender::ALL {
         let mut points = Vec::new();
-        for network in &networks {
-            let wall = results.row(contender, Door::Process, *network)?.wall.median;
+        for network in Network::over(tls) {
+            let wall = results.row(contender, Door::Process, network)?.wall.median;
             points.push((network.delay_ms as f64, wall));
         }
         lines.push((contender, points));

@@ -38,21 +38,13 @@ pub struct Errand {
     /// The authority of the remotes' certificates.
     pub authority: Option<PathBuf>,
     /// Who signs.
-    pub signer: Signer,
+    pub signer: Pair,
     /// The key that is replaced: its secret is proved.
-    pub old: Signer,
+    pub old: Pair,
     /// Where the remotes are.
     pub remotes: Vec<SocketAddr>,
     /// What to ask them.
     pub plan: Plan,
-}
-
-/// Credentials.
-#[derive(Debug, Serialize, Deserialize)]
-pub struct Signer {
-    id: String,
-    secret: String,
-    token: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -81,18 +73,11 @@ struct Signature {
     by: By,
 }
 
-impl From<&Pair> for Signer {
-    fn from(pair: &Pair) -> Signer {
-        let Pair { id, secret, token } = pair.clone();
-        Signer { id, secret, token }
-    }
-}
-
 impl Plan {
     /// The plan behind what was recorded on the wires of these remotes, where one of these keys replaced the other.
     ///
-    /// A request comes after every answer that had left before it; requests that have the same number of answers before
-    /// them are asked together.
+    /// A request comes one stage after the last of the requests whose answers had left before it; those of one stage are
+    /// asked together.
     ///
     /// # Errors
     ///
@@ -335,10 +320,10 @@ impl Remote {
 }
 
 impl Ask {
-    fn send(&self, remote: &Remote, errand: &Errand, new: &OnceLock<Signer>) -> Result<()> {
+    fn send(&self, remote: &Remote, errand: &Errand, new: &OnceLock<Pair>) -> Result<()> {
         let put = |text: &str| match new.get() {
             None => text.to_owned(),
-            Some(Signer { id, secret, .. }) => text
+            Some(Pair { id, secret, .. }) => text
                 .replace(NEW_ID, id)
                 .replace(NEW_SECRET, secret)
                 .replace(NEW_SECRET_IN_FORM, &in_form(secret)),
@@ -377,7 +362,7 @@ impl Ask {
         );
         if self.body.contains("Action=CreateAccessKey") {
             let answer = String::from_utf8_lossy(response.body()).into_owned();
-            let created = Signer {
+            let created = Pair {
                 id: element(&answer, "AccessKeyId").context("no id")?,
                 secret: element(&answer, "SecretAccessKey").context("no secret")?,
                 token: None,
@@ -395,7 +380,7 @@ impl Signature {
     )]
     fn sign(
         &self,
-        by: &Signer,
+        by: &Pair,
         method: &str,
         path: &str,
         body: &str,

@@ -45,7 +45,7 @@ pub(super) fn look(binary: &Path, python: &Path) -> Result<(Machine, Sizes)> {
     let baseline: Baseline = serde_json::from_str(&listed)?;
     let sizes = Sizes {
         binary: u64::try_from(bytes.len())?,
-        sha256: digest(&bytes),
+        sha256: digest(&bytes)?,
         is_static: is_static(&bytes).context("the binary is no ELF file of 64 bits")?,
         packages: baseline.packages,
         interpreter: baseline.interpreter,
@@ -74,14 +74,10 @@ pub(super) fn look(binary: &Path, python: &Path) -> Result<(Machine, Sizes)> {
 pub(super) type Digest = [u8; 32];
 
 /// The SHA-256 of a file's content.
-pub(super) fn digest(content: &[u8]) -> Digest {
-    let hash = ring::digest::digest(&ring::digest::SHA256, content);
-    let mut digest = Digest::default();
-    digest
-        .iter_mut()
-        .zip(hash.as_ref())
-        .for_each(|(to, from)| *to = *from);
-    digest
+pub(super) fn digest(content: &[u8]) -> Result<Digest> {
+    Ok(ring::digest::digest(&ring::digest::SHA256, content)
+        .as_ref()
+        .try_into()?)
 }
 
 /// The commit that is checked out, with a word if anything but the results of an earlier run was changed since.

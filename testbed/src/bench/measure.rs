@@ -13,22 +13,16 @@ use rustls::ServerConfig;
 use serde_json::json;
 
 use super::Cost;
-use super::floor::{Errand, Plan, Signer};
+use super::floor::{Errand, Plan};
 use super::installed;
 use super::results::{Chain, Contender, Door, Network, Results, Row, Sample};
 use super::wire::{Traffic, Wire};
 use crate::aws::{Pair, project_root};
-use crate::emulator::{Emulator, Invoked};
+use crate::emulator::{Emulator, Invoked, SCHEDULED, TIMEOUT};
 use crate::gitlab::Certificate;
-use crate::lab::{Lab, USER};
+use crate::lab::{Lab, USER, scratch};
 
 const SECRET: &str = "gitlab-key-rotation-secrets";
-/// An EventBridge rule sends this.
-const SCHEDULED: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event",
-    "source":"aws.events","account":"123456789012","time":"2026-11-01T03:00:00Z","region":"us-east-1",
-    "resources":["arn:aws:events:us-east-1:123456789012:rule/keyturn"],"detail":{}}"#;
-/// Seconds; the template's default.
-const TIMEOUT: u64 = 300;
 /// After this long a second rotation may begin, and the role's session is still good.
 const BETWEEN: Duration = Duration::from_secs(25 * 60);
 /// Where a plan is recorded: with a delay, so that what is asked together can be told from what waits.
@@ -96,8 +90,7 @@ impl Way {
 impl Stand {
     pub(super) async fn build(binary: PathBuf) -> Result<Stand> {
         let lab = Lab::start(binary.clone()).await?;
-        let directory = Directory(std::env::temp_dir().join(format!("keyturn-bench-{}", std::process::id())));
-        std::fs::create_dir_all(&directory.0)?;
+        let directory = Directory(scratch()?);
         let certificate = Certificate::new(&["127.0.0.1"])?;
         std::fs::write(directory.file("authority.pem"), &certificate.authority_pem)?;
         let bundle = std::fs::read_to_string(roots()).context("no roots of trust: run `make bench`")?;
@@ -109,13 +102,11 @@ impl Stand {
             .map(|network| Way::open(network, aws, lab.gitlab.address(), &tls))
             .collect::<Result<_>>()?;
         let python = python();
-        for file in [&python, &roots()] {
-            ensure!(
-                file.exists(),
-                "{} does not exist: run `make bench`",
-                file.display()
-            );
-        }
+        ensure!(
+            python.exists(),
+            "{} does not exist: run `make bench`",
+            python.display()
+        );
         let usual = directory.file("usual");
         let baseline = project_root().join("bench/baseline");
         let script = format!(
@@ -334,8 +325,8 @@ impl Stand {
         let way = self.way(at)?;
         let errand = Errand {
             authority: way.network.tls.then(|| self.directory.file("authority.pem")),
-            signer: Signer::from(signer),
-            old: Signer::from(&self.lab.old),
+            signer: signer.clone(),
+            old: self.lab.old.clone(),
             remotes: vec![way.aws.address(), way.gitlab.address()],
             plan: plan.with(&[(OLD_ID, &self.lab.old.id), (TOKEN, &self.lab.token)]),
         };
@@ -366,19 +357,20 @@ impl Stand {
         set("KEYTURN_DELETE_AFTER", "0s");
         // The bundle that the image has, where its SSL_CERT_FILE names it.
         set("SSL_CERT_FILE", &roots().to_string_lossy());
-        match contender {
-            Contender::Keyturn | Contender::Floor if way.network.tls => set(
-                "KEYTURN_CA_FILE",
-                &self.directory.file("authority.pem").to_string_lossy(),
-            ),
-            // These take the place of the roots that the packages bring, so the authority is added to them.
-            Contender::Usual | Contender::UsualFloor if way.network.tls => {
-                let bundle = self.directory.file("bundle.pem");
-                set("AWS_CA_BUNDLE", &bundle.to_string_lossy());
-                set("REQUESTS_CA_BUNDLE", &bundle.to_string_lossy())
+        if way.network.tls {
+            match contender {
+                Contender::Keyturn | Contender::Floor => {
+                    let authority = self.directory.file("authority.pem");
+                    set("KEYTURN_CA_FILE", &authority.to_string_lossy());
+                }
+                // These take the place of the roots that the packages bring, so the authority is added to them.
+                Contender::Usual | Contender::UsualFloor => {
+                    let bundle = self.directory.file("bundle.pem");
+                    set("AWS_CA_BUNDLE", &bundle.to_string_lossy());
+                    set("REQUESTS_CA_BUNDLE", &bundle.to_string_lossy());
+                }
             }
-            Contender::Keyturn | Contender::Usual | Contender::Floor | Contender::UsualFloor => None,
-        };
+        }
         Ok(settings)
     }
 

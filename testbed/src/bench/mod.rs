@@ -20,7 +20,7 @@ use crate::aws::project_root;
 use measure::Stand;
 use results::Results;
 
-/// What one process took, by the kernel's account.
+/// What one process took; CPU and memory by the kernel's account.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Cost {
     /// Seconds from its start to its end.
@@ -62,7 +62,7 @@ pub fn check(binary: &Path, mut say: impl FnMut(&str)) -> Result<()> {
     let text = std::fs::read(&file)
         .with_context(|| format!("{} can't be read: run `make bench` first", file.display()))?;
     let results: Results = serde_json::from_slice(&text)?;
-    if installed::digest(&std::fs::read(binary)?) != results.sizes.sha256 {
+    if installed::digest(&std::fs::read(binary)?)? != results.sizes.sha256 {
         bail!("nothing was checked: the figures are of another binary; run `make bench` first");
     }
     let goals = goals::judge(&results)?;

@@ -73,7 +73,7 @@ fn price(page: &mut String, results: &Results) -> Result<()> {
          after the answer to the one before; it times the delay is what no client can beat that asks in this order. The wait for a new key to be known \
          everywhere (`KEYTURN_SETTLE`, 10 s) comes on top and is not measured.\n\n",
     );
-    let shown: Vec<Network> = Network::ALL.into_iter().filter(|network| !network.tls).collect();
+    let shown: Vec<Network> = Network::over(false).collect();
     let heads = shown
         .iter()
         .map(|network| format!(" {} ms | chain x delay |", network.delay_ms));

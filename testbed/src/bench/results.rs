@@ -67,6 +67,11 @@ impl Network {
         Network::new(true, 50),
     ];
 
+    /// Those over TLS, or those without.
+    pub(super) fn over(tls: bool) -> impl Iterator<Item = Network> {
+        Network::ALL.into_iter().filter(move |network| network.tls == tls)
+    }
+
     const fn new(tls: bool, delay_ms: u64) -> Network {
         Network { tls, delay_ms }
     }
