@@ -163,6 +163,15 @@ impl Ending {
         self
     }
 
+    /// Adds what it is about.
+    #[must_use]
+    pub fn noting(mut self, what: Option<String>) -> Ending {
+        if let Some(what) = what {
+            let _ = write!(self.message, " ({what})");
+        }
+        self
+    }
+
     /// Names the target whose pair this run leaves torn, if it does.
     #[must_use]
     pub fn with_torn(mut self, target: Option<String>) -> Ending {

@@ -1,7 +1,7 @@
 //! Any description and any journal: read without a panic, and what is written into it is read again.
 #![no_main]
 
-use keyturn::gitlab::marker::{on_hold, parse, parse_intent, with_intent, write};
+use keyturn::gitlab::marker::{HOLD, has_others, is_all_journal, parse, parse_intent, says, with_intent, write};
 use libfuzzer_sys::fuzz_target;
 use planner::{KeyId, Marker, Timestamp};
 
@@ -9,7 +9,7 @@ fuzz_target!(|input: (i64, &str)| {
     let (seconds, text) = input;
     let (owner, found) = parse(Some(text));
     assert!(found.is_some() || owner == text);
-    let _ = on_hold(Some(text));
+    let _ = (says(Some(text), HOLD), has_others(text, "deploy"), is_all_journal(text));
     let Some(key) = KeyId::parse("AKIAIOSFODNN7EXAMPLE") else {
         return;
     };
@@ -23,7 +23,7 @@ fuzz_target!(|input: (i64, &str)| {
         assert_eq!(read, Some(marker));
         assert_eq!(write(&kept, &marker), description);
     }
-    let _ = parse_intent(text, "deploy");
-    let journal = with_intent(text, "deploy", at);
-    assert_eq!(parse_intent(&journal, "deploy").map(|intent| intent.at), Some(at));
+    let _ = parse_intent(text, "deploy", "1f");
+    let journal = with_intent(text, "deploy", at, "1f", false);
+    assert_eq!(parse_intent(&journal, "deploy", "1f").map(|intent| intent.at), Some(at));
 });

@@ -21,6 +21,8 @@ pub struct Facts {
     pub elsewhere: Vec<KeyId>,
     /// The intent record.
     pub journal: Journal,
+    /// The journal has a record of this user and of nobody else: what keyturn wrote beside it, it wrote for this user.
+    pub alone: bool,
     /// What this process did and knows.
     pub run: Run,
 }
@@ -116,6 +118,8 @@ pub enum IdValue {
     Key(KeyId),
     /// Text that is no access key id: a placeholder.
     NotAKey,
+    /// Nothing: the variable exists, and its value is empty.
+    Empty,
     /// GitLab does not show it.
     Hidden,
     /// There is no such variable.
@@ -149,6 +153,8 @@ pub enum Proof {
     Of(KeyId),
     /// Every Active key of the user refused it (`SignatureDoesNotMatch`), or the user has none.
     OfNone,
+    /// The value is empty.
+    Empty,
     /// It works together with the id it stands beside, for somebody who is not the user.
     OfSomebodyElse,
     /// At least one answer proves nothing: a timeout, or `InvalidClientTokenId`, which a key that is not live yet gives too.
@@ -171,6 +177,8 @@ pub struct Marker {
 pub enum Journal {
     /// It was read (or is turned off).
     Read(Option<Intent>),
+    /// The variable of that name holds something that keyturn never wrote.
+    Taken,
     /// It could not be read.
     Unread,
 }
@@ -180,6 +188,8 @@ pub enum Journal {
 pub struct Intent {
     /// By AWS's clock, because it is compared with `CreateDate`.
     pub at: Timestamp,
+    /// This run wrote it.
+    pub own: bool,
 }
 
 /// The memory of one process. It is lost with the process; nothing is unsafe without it.
@@ -197,6 +207,8 @@ pub struct Run {
     pub listed_before: Vec<KeyId>,
     /// CreateAccessKey was sent, whatever came back. It is sent at most once.
     pub create_sent: bool,
+    /// CreateAccessKey was refused for want of a right: no key was made.
+    pub denied: bool,
     /// The intent record was written by this run.
     pub journaled: bool,
     /// The new key never became usable within the budget, or is not the user's.
@@ -231,6 +243,7 @@ impl Run {
             created: None,
             listed_before: Vec::new(),
             create_sent: false,
+            denied: false,
             journaled: false,
             unverifiable: false,
             sent: 0,
@@ -260,6 +273,7 @@ impl Run {
             Step::Undo { .. } => self.undo = true,
             Step::SwitchSigner { key } => self.signer = Some(key),
             Step::Journal
+            | Step::CloseIntent
             | Step::Verify { .. }
             | Step::WriteSecret { .. }
             | Step::WriteId { .. }
@@ -299,6 +313,23 @@ impl Facts {
         self.keys.iter().find(|key| key.id == id)
     }
 
+    /// Where a key stands in the order of age. IAM's dates have a resolution of a second, and the id breaks a tie, so that two
+    /// runs agree. The run that made a key knows more: its own is newer than every key that was listed before it.
+    pub(crate) fn age_order(&self, key: &Key) -> impl Ord + use<> {
+        let own = self.run.created.and_then(|own| self.key(own));
+        let before = own.is_some_and(|own| own.id != key.id && self.run.listed_before.contains(&key.id));
+        let created = match own {
+            Some(own) if before => key.created.min(own.created),
+            Some(_) | None => key.created,
+        };
+        (created, !before, key.created, key.id)
+    }
+
+    /// Whether the key is older than the other.
+    pub(crate) fn is_older(&self, key: &Key, than: &Key) -> bool {
+        self.age_order(key) < self.age_order(than)
+    }
+
     /// The pairs that were read, with their position among the targets.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, &Pair)> {
         self.targets
@@ -317,7 +348,42 @@ impl Pair {
         match self.id.value {
             IdValue::Key(key) => Some(key),
             IdValue::Hidden => self.id.marker.map(|marker| marker.key),
-            IdValue::NotAKey | IdValue::Missing => None,
+            IdValue::NotAKey | IdValue::Empty | IdValue::Missing => None,
+        }
+    }
+
+    /// Whether nothing was ever put here: both variables are missing or empty.
+    pub fn is_empty(&self) -> bool {
+        !self.id.is_there() && !self.secret.is_there()
+    }
+
+    /// Whether one half is there and the other isn't, and no marker says that keyturn was about to complete it.
+    pub fn is_half(&self) -> bool {
+        self.is_unmarked() && self.id.is_there() != self.secret.is_there()
+    }
+
+    /// Whether keyturn never wrote either half.
+    pub(crate) fn is_unmarked(&self) -> bool {
+        self.id.marker.is_none() && self.secret.marker.is_none()
+    }
+}
+
+impl IdHalf {
+    /// Whether the variable holds anything.
+    pub fn is_there(&self) -> bool {
+        match self.value {
+            IdValue::Key(_) | IdValue::NotAKey | IdValue::Hidden => true,
+            IdValue::Empty | IdValue::Missing => false,
+        }
+    }
+}
+
+impl SecretHalf {
+    /// Whether the variable holds anything.
+    pub fn is_there(&self) -> bool {
+        match self.value {
+            SecretValue::Readable(Proof::Empty) | SecretValue::Missing => false,
+            SecretValue::Readable(_) | SecretValue::Hidden => true,
         }
     }
 }

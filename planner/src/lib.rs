@@ -27,7 +27,7 @@ pub use facts::{
     SecretValue, Service, Status, Target,
 };
 pub use key::KeyId;
-pub use picture::{Holds, Role, holdings, last_use_matters, roles};
+pub use picture::{Holds, Role, holdings, last_use_matters, names_a_listed_key, roles};
 
 pub use plan::next;
 pub use policy::{Bounds, Policy, PolicyError, Settings};

@@ -98,6 +98,17 @@ pub fn last_use_matters(targets: &[Target], policy: &Policy, key: KeyId) -> bool
     !(policy.immediate() && targets.iter().any(names))
 }
 
+/// Whether a target holds a listed key of the user, or a marker of it names one.
+pub fn names_a_listed_key(facts: &Facts) -> bool {
+    let proved = |pair: &Pair, key: KeyId| pair.secret.value == SecretValue::Readable(Proof::Of(key));
+    let named = |key: &Key| {
+        facts
+            .pairs()
+            .any(|(_, pair)| pair.id_key() == Some(key.id) || notes(pair, key.id) || proved(pair, key.id))
+    };
+    facts.keys.iter().any(named)
+}
+
 /// Whether a marker of the pair names the key, as the one that its variable holds or as the one that was there before.
 fn notes(pair: &Pair, key: KeyId) -> bool {
     let names = |marker: Option<Marker>| marker.is_some_and(|it| it.key == key || it.prev == Some(key));
@@ -115,7 +126,7 @@ impl<'a> Picture<'a> {
     pub(crate) fn new(facts: &'a Facts, policy: &'a Policy) -> Picture<'a> {
         let owners = facts
             .pairs()
-            .map(|(at, pair)| (at, pair, owner(facts, pair)))
+            .map(|(at, pair)| (at, pair, owner(facts, policy, pair)))
             .collect();
         Picture {
             facts,
@@ -193,7 +204,7 @@ impl<'a> Picture<'a> {
                 Owner::Proved(key) | Owner::Noted(key) | Owner::Presumed(key) => self.facts.key(key),
                 Owner::Disabled(_) | Owner::Unlisted(_) | Owner::Nothing | Owner::Unknown => None,
             })
-            .max_by_key(|key| (key.created, key.id))
+            .max_by_key(|key| self.facts.age_order(key))
             .map(|key| key.id)
     }
 
@@ -219,10 +230,30 @@ impl<'a> Picture<'a> {
         held || self.unread().is_some() || self.facts.run.created == Some(key)
     }
 
+    /// Whether a target shows the key: its id, its secret, or a marker of it.
+    pub(crate) fn shows(&self, key: KeyId) -> bool {
+        self.owners().any(|(_, pair, owner)| {
+            let holds = match owner {
+                Owner::Proved(held)
+                | Owner::Noted(held)
+                | Owner::Presumed(held)
+                | Owner::Disabled(held)
+                | Owner::Unlisted(held) => held == key,
+                Owner::Nothing | Owner::Unknown => false,
+            };
+            holds || pair.id_key() == Some(key) || notes(pair, key)
+        })
+    }
+
+    /// Whether a target may hold any key: it was not read, or STS could not say whose its secret is.
+    pub(crate) fn may_hide_any(&self) -> bool {
+        let untold = SecretValue::Readable(Proof::Inconclusive);
+        self.unread().is_some() || self.owners().any(|(_, pair, _)| pair.secret.value == untold)
+    }
+
     /// Whether the key is listed as Inactive.
     pub(crate) fn is_inactive(&self, key: KeyId) -> bool {
-        let listed = self.facts.key(key);
-        listed.is_some_and(|key| key.status == Status::Inactive)
+        is_inactive(self.facts, key)
     }
 
     /// Whether the key may be that of a readable secret which no Active key accepts: STS can't be asked about an Inactive
@@ -349,7 +380,7 @@ impl<'a> Picture<'a> {
     pub(crate) fn intent(&self) -> Option<Timestamp> {
         match self.facts.journal {
             Journal::Read(intent) => intent.map(|intent| intent.at),
-            Journal::Unread => None,
+            Journal::Taken | Journal::Unread => None,
         }
     }
 
@@ -379,8 +410,12 @@ impl<'a> Picture<'a> {
 }
 
 /// Whose secret a target holds. Where the value can be read, STS decides and markers are not believed; where it is
-/// hidden, its marker counts only while the id beside it has not been edited by hand.
-fn owner(facts: &Facts, pair: &Pair) -> Owner {
+/// hidden, its marker counts only while the id beside it has not been edited by hand. What nobody of this user's keys fits
+/// may be anybody's, unless a marker says that keyturn wrote it.
+fn owner(facts: &Facts, policy: &Policy, pair: &Pair) -> Owner {
+    if pair.is_half() {
+        return Owner::Unknown;
+    }
     let by_list = |key: KeyId, active: fn(KeyId) -> Owner| match facts.key(key).map(|key| key.status) {
         Some(Status::Active) => active(key),
         Some(Status::Inactive) => Owner::Disabled(key),
@@ -392,7 +427,11 @@ fn owner(facts: &Facts, pair: &Pair) -> Owner {
         SecretValue::Readable(Proof::Of(key)) if facts.key(key).is_none() => Owner::Unknown,
         SecretValue::Readable(Proof::Of(key)) => by_list(key, Owner::Proved),
         SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive) => Owner::Unknown,
-        SecretValue::Readable(Proof::OfNone) => {
+        SecretValue::Readable(Proof::OfNone) if pair.is_unmarked() => {
+            let beside = pair.id_key().filter(|key| is_inactive(facts, *key));
+            beside.map_or(Owner::Unknown, Owner::Disabled)
+        }
+        SecretValue::Readable(Proof::OfNone | Proof::Empty) => {
             // STS can't be asked about Inactive and deleted keys: their ids are refused whatever the secret is.
             let named = pair.secret.marker.map(|marker| marker.key).or(pair.id_key());
             match named.map(|key| (key, facts.key(key).map(|key| key.status))) {
@@ -402,6 +441,9 @@ fn owner(facts: &Facts, pair: &Pair) -> Owner {
             }
         }
         SecretValue::Hidden => match pair.secret.marker {
+            Some(marker) if marks_a_stranger(facts, policy, pair) && facts.key(marker.key).is_none() => {
+                Owner::Unknown
+            }
             Some(marker) if id_is_as_written(facts, pair, marker) => by_list(marker.key, Owner::Noted),
             Some(_) => Owner::Unknown,
             None if pair.id.marker.is_some() => Owner::Unknown,
@@ -409,10 +451,35 @@ fn owner(facts: &Facts, pair: &Pair) -> Owner {
                 // An unlisted id without any marker may be another user's, in a pair that works.
                 IdValue::Key(key) if facts.key(key).is_none() => Owner::Unknown,
                 IdValue::Key(key) => by_list(key, Owner::Presumed),
-                IdValue::Hidden => Owner::Unknown,
-                IdValue::NotAKey | IdValue::Missing => Owner::Nothing,
+                IdValue::Hidden | IdValue::NotAKey | IdValue::Empty | IdValue::Missing => Owner::Unknown,
             },
         },
+    }
+}
+
+fn is_inactive(facts: &Facts, key: KeyId) -> bool {
+    facts.key(key).is_some_and(|key| key.status == Status::Inactive)
+}
+
+/// Whether a hidden secret may be another user's: its marker names a key that is not in this user's list, is older than a
+/// list can lag, and the journal does not say that all of keyturn's writes beside it were for this user. One user's list
+/// says nothing of another's keys.
+fn marks_a_stranger(facts: &Facts, policy: &Policy, pair: &Pair) -> bool {
+    let vouched = facts.alone && first_container_notes(facts, pair);
+    let lags = stamp(pair).is_some_and(|at| {
+        let now = facts.clocks.gitlab;
+        at <= now.after(policy.bounds.clock_skew) && at.after(policy.bounds.past_settled()) > now
+    });
+    pair.secret.value == SecretValue::Hidden && !vouched && !lags
+}
+
+/// The journal stands beside the first target, and speaks for what was written there: the same key in another container is
+/// the same user's.
+fn first_container_notes(facts: &Facts, pair: &Pair) -> bool {
+    let noted = pair.secret.marker.map(|marker| marker.key);
+    match facts.targets.first() {
+        Some(Target::Seen(first)) => noted.is_some_and(|key| notes(first, key)),
+        Some(Target::Unread) | None => false,
     }
 }
 
@@ -431,7 +498,7 @@ fn id_is_as_written(facts: &Facts, pair: &Pair, secret: Marker) -> bool {
                 }
         }
         (IdValue::NotAKey, marker) => marker.is_none(),
-        (IdValue::Hidden | IdValue::Missing, _) => true,
+        (IdValue::Hidden | IdValue::Empty | IdValue::Missing, _) => true,
     }
 }
 
@@ -449,14 +516,13 @@ enum Stamp {
 }
 
 fn stamp_of(pair: &Pair, owner: Owner) -> Stamp {
-    let missing = pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing;
-    if missing && stamp(pair).is_none() {
+    if pair.is_empty() && stamp(pair).is_none() {
         return Stamp::Empty;
     }
     let id_contradicts = match (pair.id.marker, pair.id.value) {
         (Some(marker), IdValue::Key(value)) => marker.key != value,
         (Some(_), IdValue::NotAKey) => true,
-        (Some(_), IdValue::Hidden | IdValue::Missing) | (None, _) => false,
+        (Some(_), IdValue::Hidden | IdValue::Empty | IdValue::Missing) | (None, _) => false,
     };
     let secret_contradicts = match (pair.secret.marker, owner) {
         (Some(marker), Owner::Proved(key)) => marker.key != key,

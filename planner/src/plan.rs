@@ -1,6 +1,6 @@
 //! The rules, in the order in which they apply. One rule, one function; the first that answers decides.
 
-use crate::facts::{Facts, IdValue, Key, LastUsed, Pair, SecretValue, Service, Status};
+use crate::facts::{Facts, IdValue, Journal, Key, LastUsed, Pair, SecretValue, Service, Status};
 use crate::picture::{Owner, Picture, Provenance, Quiet};
 use crate::step::{Block, Incomplete, Step, Verdict, Wait};
 use crate::{KeyId, Policy, Timestamp};
@@ -9,7 +9,7 @@ type Rule = fn(&Picture<'_>) -> Option<Verdict>;
 
 /// The rules. The order is part of the protocol: what repairs comes before what waits, what waits before what creates,
 /// and what removes a key needs everything before it to have nothing to say.
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     hold,
     undo,
     repair_torn_pair,
@@ -20,6 +20,7 @@ const RULES: [Rule; 16] = [
     nothing_more_without_all_targets,
     disabled_by_somebody,
     owner_unknown,
+    wrong_place,
     adopt,
     roll_back,
     retire,
@@ -35,6 +36,7 @@ pub fn next(facts: &Facts, policy: &Policy) -> Verdict {
         .iter()
         .find_map(|rule| rule(&picture))
         .unwrap_or(Verdict::Converged { until: None });
+    let verdict = nothing_is_well_beside_an_unpublished_key(&picture, verdict);
     no_second_value_over_an_unclear_write(facts, verdict)
 }
 
@@ -45,8 +47,9 @@ fn hold(picture: &Picture<'_>) -> Option<Verdict> {
 }
 
 /// The run's own key is deleted again while nothing of its secret is out: when it could not be proved, was refused, or
-/// when another run created first (the newer creator yields). Once begun it is final, because the deletion may be in
-/// flight when a later look finds the key still listed.
+/// when another run created first (the newer creator yields). A refusal alone doesn't say that nothing is out: what stood
+/// between may have changed the status of an answer, so both looks must have read every target and found nothing of the
+/// key. Once begun it is final, because the deletion may be in flight when a later look finds the key still listed.
 fn undo(picture: &Picture<'_>) -> Option<Verdict> {
     let run = &picture.facts.run;
     let own = run.created?;
@@ -63,6 +66,10 @@ fn undo(picture: &Picture<'_>) -> Option<Verdict> {
         // It may be in a variable. From here on only forward: the orphan rule takes it if it truly is one.
         return None;
     }
+    if !run.undo && picture.shows(own) {
+        // It is in a variable, whatever the answer was.
+        return None;
+    }
     if run.undone || picture.facts.key(own).is_none() && run.undo {
         return Some(why);
     }
@@ -71,6 +78,14 @@ fn undo(picture: &Picture<'_>) -> Option<Verdict> {
     }
     if run.stopping {
         return Some(Verdict::Incomplete(Incomplete::Interrupted));
+    }
+    if !run.undo && picture.may_hide_any() {
+        // The journal remembers it, for a run that can read everything.
+        return Some(if run.refused {
+            why
+        } else {
+            Verdict::Incomplete(Incomplete::Unpublished { key: own })
+        });
     }
     Some(after_two_looks(picture, Step::Undo { key: own }))
 }
@@ -118,9 +133,25 @@ fn stop_when_asked(picture: &Picture<'_>) -> Option<Verdict> {
 }
 
 /// A lost answer to CreateAccessKey is never followed by a second one: the key may exist, and its secret is lost.
+///
+/// A refusal for want of a right is no lost answer: nothing was made, so the intent must not vouch for a key that a person
+/// makes in its window. It is closed when a full look shows no key that wasn't listed before, and only while it is this run's.
 fn answer_of_create_lost(picture: &Picture<'_>) -> Option<Verdict> {
-    let run = &picture.facts.run;
-    (run.create_sent && run.created.is_none()).then_some(Verdict::Incomplete(Incomplete::UnclearCreate))
+    let facts = picture.facts;
+    let run = &facts.run;
+    if !run.create_sent || run.created.is_some() {
+        return None;
+    }
+    if !run.denied {
+        return Some(Verdict::Incomplete(Incomplete::UnclearCreate));
+    }
+    let own = matches!(facts.journal, Journal::Read(Some(intent)) if intent.own);
+    let appeared = facts.keys.iter().any(|key| !run.listed_before.contains(&key.id));
+    Some(if facts.full && own && !appeared {
+        Verdict::Do(Step::CloseIntent)
+    } else {
+        Verdict::Blocked(Block::CreateDenied)
+    })
 }
 
 /// A key is proved before anybody can read it.
@@ -187,9 +218,9 @@ fn newest_in_hand<'a>(picture: &Picture<'a>) -> Option<&'a Key> {
             .owners()
             .any(|(_, _, owner)| matches!(owner, Owner::Proved(held) | Owner::Noted(held) if held == key.id))
     });
-    let newest = held.max_by_key(|key| (key.created, key.id))?;
+    let newest = held.max_by_key(|key| facts.age_order(key))?;
     let overtaken = facts.keys.iter().any(|key| {
-        is_older_key(newest, key)
+        facts.is_older(newest, key)
             && (picture.is_held(key.id) || picture.age(key) < picture.policy.bounds.orphan)
     });
     (!overtaken).then_some(newest)
@@ -230,10 +261,24 @@ fn owner_unknown(picture: &Picture<'_>) -> Option<Verdict> {
             && picture.quiet() != Quiet::Untouched
             && picture.wants_marker(pair, owner)
     };
-    picture
+    let (target, pair, _) = picture
         .owners()
-        .find(|(_, pair, owner)| *owner == Owner::Unknown || unmarked_twin(pair, *owner))
-        .map(|(target, ..)| Verdict::Blocked(Block::OwnerUnknown { target }))
+        .find(|(_, pair, owner)| *owner == Owner::Unknown || unmarked_twin(pair, *owner))?;
+    Some(Verdict::Blocked(if pair.is_half() {
+        Block::HalfPair { target }
+    } else {
+        Block::OwnerUnknown { target }
+    }))
+}
+
+/// A run that a key of the user signs was given that key by something. Where every target is empty, it is not one of them:
+/// the pair lives elsewhere, and a second one here would hide it from some jobs and leave it to the others.
+fn wrong_place(picture: &Picture<'_>) -> Option<Verdict> {
+    let key = picture.facts.run.signer?;
+    let empty = picture
+        .owners()
+        .all(|(_, pair, _)| pair.is_empty() && pair.is_unmarked());
+    (empty && picture.facts.run.created.is_none()).then_some(Verdict::Blocked(Block::WrongPlace { key }))
 }
 
 /// Targets disagree and the newer key's secret is in nobody's hand: after all is quiet, the older one that is in hand
@@ -255,7 +300,7 @@ fn roll_back(picture: &Picture<'_>) -> Option<Verdict> {
                 |(_, _, owner)| matches!(owner, Owner::Proved(held) | Owner::Noted(held) if held == key.id),
             )
     });
-    let Some(back) = back.max_by_key(|key| (key.created, key.id)) else {
+    let Some(back) = back.max_by_key(|key| facts.age_order(key)) else {
         return Some(Verdict::Blocked(Block::Split { key: newest.id }));
     };
     if let Some(wait) = young_unreferenced(picture) {
@@ -352,7 +397,7 @@ fn outgoing<'a>(picture: &Picture<'a>, current: &Key) -> Option<&'a Key> {
         .filter(|key| match picture.provenance(key) {
             Provenance::Superseded => true,
             // Ours by its birth, and older than the key in use: whatever it was, it is past.
-            Provenance::Orphan => is_older_key(key, current),
+            Provenance::Orphan => picture.facts.is_older(key, current),
             Provenance::Foreign => false,
         })
         .min_by_key(|key| (key.status == Status::Active, key.created, key.id))
@@ -459,7 +504,7 @@ fn orphan<'a>(picture: &Picture<'a>) -> Option<&'a Key> {
     let held = picture.newest_held().and_then(|key| picture.facts.key(key));
     picture.unreferenced().find(|key| {
         picture.provenance(key) == Provenance::Orphan
-            && held.is_none_or(|held| is_older_key(held, key))
+            && held.is_none_or(|held| picture.facts.is_older(held, key))
             && !picture.may_own_a_dead_secret(key)
     })
 }
@@ -505,6 +550,9 @@ fn create(picture: &Picture<'_>) -> Option<Verdict> {
     }
     if run.create_sent || !(dead.is_some() || is_due(picture)) {
         return None;
+    }
+    if policy.settings.journal && facts.journal == Journal::Taken {
+        return Some(Verdict::Blocked(Block::JournalTaken));
     }
     if facts.keys.len() >= KEYS_PER_USER {
         return no_free_place(picture);
@@ -698,6 +746,16 @@ fn after_two_looks(picture: &Picture<'_>, step: Step) -> Verdict {
     }
 }
 
+/// A run that made a key doesn't say that all is well, or that there is only to wait, while no target holds that key.
+fn nothing_is_well_beside_an_unpublished_key(picture: &Picture<'_>, verdict: Verdict) -> Verdict {
+    let run = &picture.facts.run;
+    let all_is_well = matches!(verdict, Verdict::Converged { .. } | Verdict::Wait(_));
+    match run.created.filter(|own| !run.undo && !picture.shows(*own)) {
+        Some(key) if all_is_well => Verdict::Incomplete(Incomplete::Unpublished { key }),
+        Some(_) | None => verdict,
+    }
+}
+
 /// One run never writes two different values to a variable after a write without an answer: the first may land last.
 fn no_second_value_over_an_unclear_write(facts: &Facts, verdict: Verdict) -> Verdict {
     let (Verdict::Do(step) | Verdict::Look(step)) = verdict else {
@@ -716,7 +774,9 @@ fn no_second_value_over_an_unclear_write(facts: &Facts, verdict: Verdict) -> Ver
 fn write_id(target: usize, pair: &Pair, key: KeyId) -> Step {
     let before = match pair.id.value {
         IdValue::Key(before) => Some(before),
-        IdValue::Hidden | IdValue::NotAKey | IdValue::Missing => pair.id.marker.map(|marker| marker.key),
+        IdValue::Hidden | IdValue::NotAKey | IdValue::Empty | IdValue::Missing => {
+            pair.id.marker.map(|marker| marker.key)
+        }
     };
     let marked = pair.id.marker;
     let prev = before
@@ -729,10 +789,5 @@ fn write_id(target: usize, pair: &Pair, key: KeyId) -> Step {
 fn is_older(facts: &Facts, held: KeyId, than: &Key) -> bool {
     facts
         .key(held)
-        .is_none_or(|held| held.id != than.id && is_older_key(held, than))
-}
-
-/// IAM's dates have a resolution of a second; the id breaks the tie, so that two runs agree.
-fn is_older_key(key: &Key, than: &Key) -> bool {
-    (key.created, key.id) < (than.created, than.id)
+        .is_none_or(|held| held.id != than.id && facts.is_older(held, than))
 }

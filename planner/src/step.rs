@@ -11,6 +11,8 @@ use crate::{Bounds, KeyId, Timestamp};
 pub enum Step {
     /// Write the intent record. It is also the canary: a token that can't write fails here, before a key exists.
     Journal,
+    /// Close the intent record again: CreateAccessKey was refused, so there is no key for it to vouch for.
+    CloseIntent,
     /// `CreateAccessKey`, once.
     Create,
     /// Prove that the key works, before anybody can read it.
@@ -142,6 +144,20 @@ pub enum Block {
         /// Position among the targets.
         target: usize,
     },
+    /// One half of a pair is there, the other isn't, and no marker says that keyturn was completing it.
+    HalfPair {
+        /// Position among the targets.
+        target: usize,
+    },
+    /// A key of the user signs this run, and every target is empty: the pair is kept somewhere else.
+    WrongPlace {
+        /// The key.
+        key: KeyId,
+    },
+    /// The variable that should hold the journal holds something else.
+    JournalTaken,
+    /// The signer may not create access keys.
+    CreateDenied,
     /// A target holds a key that somebody deactivated. It may be an answer to an incident.
     KeyDisabled {
         /// Position among the targets.
@@ -202,6 +218,11 @@ pub enum Incomplete {
     Unverified,
     /// Another run created a key first; this run's was deleted again.
     Yielded,
+    /// The key that this run made is in no target, and was not deleted.
+    Unpublished {
+        /// The key.
+        key: KeyId,
+    },
 }
 
 impl Step {
@@ -209,6 +230,7 @@ impl Step {
     pub fn word(&self) -> &'static str {
         match self {
             Step::Journal => "journal",
+            Step::CloseIntent => "close_intent",
             Step::Create => "create",
             Step::Verify { .. } => "verify",
             Step::WriteSecret { .. } => "write_secret",
@@ -222,7 +244,7 @@ impl Step {
     /// The key it is about.
     pub fn key(&self) -> Option<KeyId> {
         match self {
-            Step::Journal | Step::Create => None,
+            Step::Journal | Step::CloseIntent | Step::Create => None,
             Step::Verify { key }
             | Step::WriteSecret { key, .. }
             | Step::WriteId { key, .. }
@@ -238,6 +260,7 @@ impl Step {
         match self {
             Step::WriteSecret { target, .. } | Step::WriteId { target, .. } => Some(*target),
             Step::Journal
+            | Step::CloseIntent
             | Step::Create
             | Step::Verify { .. }
             | Step::SwitchSigner { .. }
@@ -261,6 +284,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Journal => f.write_str("record the intent to create a key"),
+            Step::CloseIntent => f.write_str("close the intent to create a key"),
             Step::Create => f.write_str("create an access key"),
             Step::Verify { key } => write!(f, "prove that {key} works"),
             Step::WriteSecret { key, .. } => write!(f, "write the secret of {key}"),
@@ -354,6 +378,10 @@ impl Block {
             Block::Hold { .. } => "hold",
             Block::IncompleteRead { .. } => "incomplete_read",
             Block::OwnerUnknown { .. } => "owner_unknown",
+            Block::HalfPair { .. } => "half_pair",
+            Block::WrongPlace { .. } => "wrong_place",
+            Block::JournalTaken => "journal_taken",
+            Block::CreateDenied => "access_denied",
             Block::KeyDisabled { .. } => "key_disabled",
             Block::SlotOccupied { .. } => "slot_occupied",
             Block::Split { .. } => "split",
@@ -377,9 +405,23 @@ impl Block {
                 "Give the token the rights to read every target, or remove the target."
             }
             Block::OwnerUnknown { .. } => {
-                "Write a working pair of this user into the variables and remove the [keyturn …] markers from both \
-                 descriptions, or make the secret readable."
+                "If the pair is another user's, set AWS_IAM_USER to that user or name other variables. If the key was \
+                 deleted, delete both variables and run `rotate`, signed by a role. Otherwise put keyturn:hold into the \
+                 description of the secret, write a working pair of this user into both variables, and take out the word \
+                 and the [keyturn …] markers."
             }
+            Block::HalfPair { .. } => {
+                "Name both variables of the pair, KEYTURN_ACCESS_KEY_ID_VARIABLE and KEYTURN_SECRET_ACCESS_KEY_VARIABLE, or \
+                 complete the pair by hand. If nothing of it is needed, delete the half that is there."
+            }
+            Block::WrongPlace { .. } => {
+                "Name the place that holds the pair (GITLAB_GROUP_ID or GITLAB_PROJECT_ID, and the names of the variables); \
+                 or create both variables here with this pair; or let a role sign."
+            }
+            Block::JournalTaken => {
+                "Name another variable in KEYTURN_JOURNAL, or unset it. keyturn writes only to a journal of its own."
+            }
+            Block::CreateDenied => "Allow iam:CreateAccessKey on the user.",
             Block::KeyDisabled { .. } => {
                 "If the key was deactivated by mistake, activate it. If it leaked, delete it in IAM and run rotate."
             }
@@ -427,6 +469,19 @@ impl fmt::Display for Block {
                 "nothing was changed: it can't be told whose secret the variable holds, so writing could break a \
                  working pair",
             ),
+            Block::HalfPair { .. } => {
+                f.write_str("nothing was changed: one half of the pair exists and the other doesn't")
+            }
+            Block::WrongPlace { key } => {
+                write!(
+                    f,
+                    "nothing was changed: {key} signs this run, and none of the variables named exists"
+                )
+            }
+            Block::JournalTaken => f.write_str(
+                "no key was created: the variable named in KEYTURN_JOURNAL holds something that keyturn never wrote",
+            ),
+            Block::CreateDenied => f.write_str("no key was created: the signer may not create one"),
             Block::KeyDisabled { key, .. } => {
                 write!(f, "nothing was changed: the variables hold {key}, which somebody deactivated")
             }
@@ -473,6 +528,7 @@ impl Incomplete {
             Incomplete::UnclearCreate => "unclear_create",
             Incomplete::Unverified => "unverified",
             Incomplete::Yielded => "yielded",
+            Incomplete::Unpublished { .. } => "unpublished",
         }
     }
 
@@ -487,13 +543,23 @@ impl Incomplete {
                 "Run again in an hour: if a key was created, its secret is lost, and a later run deletes it."
             }
             Incomplete::Unverified => "Run again; IAM may need longer to make a key usable.",
+            Incomplete::Unpublished { .. } => {
+                "Run again; a later run deletes the key when it can't belong to a run any more."
+            }
         }
     }
 }
 
 impl fmt::Display for Incomplete {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Incomplete::Unpublished { key } = self {
+            return write!(
+                f,
+                "this run created {key}, which no target holds, and could not delete it safely"
+            );
+        }
         f.write_str(match self {
+            Incomplete::Unpublished { .. } => "",
             Incomplete::Interrupted => "the run was asked to stop",
             Incomplete::OutOfTime => "the run had too little time left to begin another step",
             Incomplete::UnclearWrite => {

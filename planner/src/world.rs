@@ -21,6 +21,8 @@ pub struct World {
     pub elsewhere: Vec<KeyId>,
     /// The intent record.
     pub journal: Journal,
+    /// It has a record of this user and of nobody else.
+    pub alone: bool,
 }
 
 impl World {
@@ -32,6 +34,7 @@ impl World {
             targets: facts.targets.clone(),
             elsewhere: facts.elsewhere.clone(),
             journal: facts.journal,
+            alone: facts.alone,
         }
     }
 
@@ -44,6 +47,7 @@ impl World {
             targets: self.targets.clone(),
             elsewhere: self.elsewhere.clone(),
             journal: self.journal,
+            alone: self.alone,
             run,
         }
     }
@@ -52,7 +56,13 @@ impl World {
     pub fn apply(&mut self, step: Step, new: KeyId) {
         let at = self.clocks.gitlab;
         match step {
-            Step::Journal => self.journal = Journal::Read(Some(Intent { at: self.clocks.aws })),
+            Step::Journal => {
+                self.journal = Journal::Read(Some(Intent {
+                    at: self.clocks.aws,
+                    own: true,
+                }));
+            }
+            Step::CloseIntent => self.journal = Journal::Read(None),
             Step::Create => self.keys.push(Key {
                 id: new,
                 status: Status::Active,
@@ -73,7 +83,9 @@ impl World {
                 if let Some(pair) = self.pair(target) {
                     pair.id.value = match pair.id.value {
                         IdValue::Hidden => IdValue::Hidden,
-                        IdValue::Key(_) | IdValue::NotAKey | IdValue::Missing => IdValue::Key(key),
+                        IdValue::Key(_) | IdValue::NotAKey | IdValue::Empty | IdValue::Missing => {
+                            IdValue::Key(key)
+                        }
                     };
                     pair.id.marker = Some(Marker { key, at, prev });
                 }
@@ -135,6 +147,7 @@ pub fn dry_run(facts: &Facts, policy: &Policy) -> (Vec<Step>, Verdict) {
 pub fn succeeded(run: &mut Run, step: Step, new: KeyId) {
     match step {
         Step::Journal => run.journaled = true,
+        Step::CloseIntent => run.journaled = false,
         Step::Create => run.created(new),
         Step::Verify { key } => run.verified.push(key),
         Step::WriteSecret { .. }

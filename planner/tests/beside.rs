@@ -90,9 +90,10 @@ fn of_two_copies_the_one_of_the_key_that_should_go_is_told() {
 fn a_copy_does_not_keep_a_dead_pair_dead() {
     let mut facts = look(
         &[key("OTHER", 90 * DAY)],
-        &[unmarked(
-            IdValue::Key(id("GONE")),
-            SecretValue::Readable(Proof::OfNone),
+        &[id_marked(
+            unmarked(IdValue::Key(id("GONE")), SecretValue::Readable(Proof::OfNone)),
+            "GONE",
+            30 * DAY,
         )],
     );
     facts.elsewhere = vec![id("OTHER")];

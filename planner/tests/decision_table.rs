@@ -97,7 +97,7 @@ impl Row {
             let created = unreferenced
                 .and_then(|name| facts.key(id(name)))
                 .map(|key| key.created);
-            facts.journal = Journal::Read(created.map(|at| Intent { at }));
+            facts.journal = Journal::Read(created.map(|at| Intent { at, own: false }));
         }
         facts
     }

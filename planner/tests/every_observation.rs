@@ -35,13 +35,14 @@ impl fmt::Display for Breach {
             targets,
             elsewhere,
             journal,
+            alone,
             run,
         } = &self.facts;
         writeln!(f, "{}; yet: {}", self.law, common::words(&self.verdict))?;
         writeln!(f, "  {:?}", self.verdict)?;
         writeln!(
             f,
-            "  {clocks:?}, full: {full}, {journal:?}, elsewhere: {elsewhere:?}"
+            "  {clocks:?}, full: {full}, {journal:?}, alone: {alone}, elsewhere: {elsewhere:?}"
         )?;
         for key in keys {
             writeln!(f, "  {key:?}")?;

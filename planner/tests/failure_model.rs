@@ -66,6 +66,7 @@ struct Asked {
 fn request_words(Asked { act, orphan }: Asked, targets: usize) -> String {
     let words = match act {
         Act::Journal => "write the intent",
+        Act::CloseIntent => "close the intent",
         Act::Create => "create the new key",
         Act::Verify(_) => "prove the new key",
         Act::WriteSecret(..) => "write the secret",

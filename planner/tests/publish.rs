@@ -33,11 +33,11 @@ fn a_deactivated_id_without_a_secret_is_not_written_over() {
 #[test]
 fn a_missing_secret_blocks_where_it_may_not_be_created_and_a_dead_one_does_not() {
     let half = unmarked(IdValue::Key(id("OLD")), SecretValue::Missing);
-    let missing = beside_a_sound_one(half, &[]);
+    let missing = beside_a_sound_one(id_marked(half, "OLD", 30 * DAY), &[]);
     assert_eq!(without_creating(&missing), "blocked missing_variable");
     assert_eq!(decide(&missing), "write_secret 1 OLD");
     let dead = unmarked(IdValue::Key(id("OLD")), SecretValue::Readable(Proof::OfNone));
-    let dead = beside_a_sound_one(dead, &[]);
+    let dead = beside_a_sound_one(id_marked(dead, "OLD", 30 * DAY), &[]);
     assert_eq!(without_creating(&dead), "look, then write_secret 1 OLD");
 }
 
@@ -81,14 +81,183 @@ fn targets_go_back_only_to_a_key_that_one_of_them_holds_in_hand_and_proved() {
 #[test]
 fn a_key_is_not_created_for_a_pair_that_lacks_a_variable_which_may_not_be_created() {
     let gone = IdValue::Key(id("GONE"));
-    for (id, secret, wanted) in [
-        (IdValue::Missing, SecretValue::Hidden, "blocked missing_variable"),
-        (gone, SecretValue::Missing, "blocked missing_variable"),
-        (IdValue::Missing, SecretValue::Missing, "blocked missing_variable"),
-        (gone, SecretValue::Readable(Proof::OfNone), "look, then journal"),
+    for (id, secret, written, by_hand) in [
+        (
+            gone,
+            SecretValue::Missing,
+            "blocked missing_variable",
+            "blocked half_pair",
+        ),
+        (
+            IdValue::Missing,
+            SecretValue::Missing,
+            "blocked missing_variable",
+            "blocked missing_variable",
+        ),
+        (
+            gone,
+            SecretValue::Readable(Proof::OfNone),
+            "look, then journal",
+            "blocked owner_unknown",
+        ),
     ] {
-        assert_eq!(without_creating(&look(&[], &[unmarked(id, secret)])), wanted);
+        let pair = unmarked(id, secret);
+        assert_eq!(without_creating(&look(&[], std::slice::from_ref(&pair))), by_hand);
+        assert_eq!(
+            without_creating(&look(&[], &[id_marked(pair, "GONE", 30 * DAY)])),
+            written
+        );
     }
+}
+
+#[test]
+fn half_a_pair_is_left_alone_unless_keyturn_wrote_it() {
+    let of_old = SecretValue::Readable(Proof::Of(id("OLD")));
+    let there = IdValue::Key(id("OLD"));
+    for (id, secret) in [
+        (there, SecretValue::Missing),
+        (there, SecretValue::Readable(Proof::Empty)),
+        (IdValue::NotAKey, SecretValue::Missing),
+        (IdValue::Hidden, SecretValue::Missing),
+        (IdValue::Missing, of_old),
+        (IdValue::Empty, of_old),
+        (IdValue::Missing, SecretValue::Hidden),
+        (IdValue::Missing, SecretValue::Readable(Proof::OfNone)),
+    ] {
+        let facts = look(&[key("OLD", 90 * DAY)], &[unmarked(id, secret)]);
+        assert_eq!(decide(&facts), "blocked half_pair", "{id:?} {secret:?}");
+    }
+    // Between two creations of keyturn's own.
+    let mut secret_first = unmarked(IdValue::Missing, of_old);
+    secret_first.secret.marker = marker("OLD", MINUTE);
+    let facts = look(&[key("OLD", 90 * DAY)], &[secret_first]);
+    assert_eq!(decide(&facts), "write_id 0 OLD");
+    // Nothing and nothing is a start.
+    let facts = look(
+        &[],
+        &[unmarked(IdValue::Empty, SecretValue::Readable(Proof::Empty))],
+    );
+    assert_eq!(decide(&facts), "look, then journal");
+}
+
+#[test]
+fn a_secret_that_fits_no_key_of_the_user_and_that_keyturn_never_wrote_may_be_anybodys() {
+    for id in [
+        IdValue::Key(id("OLD")),
+        IdValue::Key(id("GONE")),
+        IdValue::NotAKey,
+        IdValue::Hidden,
+    ] {
+        let pair = unmarked(id, SecretValue::Readable(Proof::OfNone));
+        let facts = look(&[key("OLD", 90 * DAY)], &[pair]);
+        assert_eq!(decide(&facts), "blocked owner_unknown", "{id:?}");
+    }
+}
+
+#[test]
+fn a_hidden_secret_of_an_unlisted_key_is_dead_only_where_the_journal_vouches() {
+    let decided = |alone, age| {
+        let mut facts = look(&[], &[hiding("GONE", None, age)]);
+        facts.alone = alone;
+        decide(&facts)
+    };
+    assert_eq!(decided(true, HOUR), "look, then journal");
+    assert_eq!(decided(false, HOUR), "blocked owner_unknown");
+    // The list may lag behind a run that has just published a key.
+    assert_eq!(decided(true, 20 * MINUTE), "wait unconfirmed");
+    assert_eq!(decided(false, 20 * MINUTE), "wait unconfirmed");
+    // The journal stands beside the first target and says nothing of another key in the second.
+    let second = |marked| {
+        let pairs = [hiding("GONE", None, HOUR), hiding(marked, None, HOUR)];
+        let mut facts = look(&[], &pairs);
+        facts.run.in_hand = vec![id("OTHER")];
+        decide(&facts)
+    };
+    assert_eq!(second("GONE"), "look, then journal");
+    assert_eq!(second("HERS"), "blocked owner_unknown");
+}
+
+#[test]
+fn a_run_signed_by_a_key_that_no_target_holds_is_in_the_wrong_place() {
+    let signed_by = |signer: Option<&str>, pairs: &[Pair]| {
+        let mut facts = look(&[key("OLD", 90 * DAY)], pairs);
+        facts.run.signer = signer.map(id);
+        decide(&facts)
+    };
+    assert_eq!(signed_by(Some("OLD"), &[absent()]), "blocked wrong_place OLD");
+    assert_eq!(signed_by(None, &[absent()]), "look, then journal");
+    // A new project beside its group still starts.
+    assert_eq!(
+        signed_by(Some("OLD"), &[holding("OLD", None, 30 * DAY), absent()]),
+        "write_secret 1 OLD"
+    );
+}
+
+#[test]
+fn no_key_is_created_where_the_journal_is_somebodys() {
+    let mut facts = look(&[key("OLD", 90 * DAY)], &[holding("OLD", None, 30 * DAY)]);
+    facts.journal = Journal::Taken;
+    assert_eq!(decide(&facts), "blocked journal_taken");
+}
+
+#[test]
+fn this_runs_key_is_newer_than_all_before_it_whatever_their_dates_and_ids() {
+    for (before, age) in [("OLD", 20), ("ZULU", 20), ("OLD", 0)] {
+        let mut facts = look(
+            &[key(before, age), key("NEW", 20)],
+            &[holding(before, None, 30 * DAY)],
+        );
+        facts.run.create_sent = true;
+        facts.run.listed_before = vec![id(before)];
+        facts.run.created(id("NEW"));
+        facts.run.verified.push(id("NEW"));
+        assert_eq!(decide(&facts), "write_secret 0 NEW", "{before} {age}");
+    }
+}
+
+#[test]
+fn a_refusal_is_not_believed_against_a_look_that_shows_the_secret() {
+    let refused = |pairs: &[Pair]| {
+        let mut facts = look(&[key("OLD", 90 * DAY), key("NEW", 20)], pairs);
+        facts.run.create_sent = true;
+        facts.run.listed_before = vec![id("OLD")];
+        facts.run.created(id("NEW"));
+        facts.run.verified.push(id("NEW"));
+        facts.run.refused = true;
+        facts
+    };
+    let shown = [
+        marked(readable("OLD", "NEW"), "OLD", "NEW", None, 5),
+        marked(hidden("OLD"), "OLD", "NEW", None, 5),
+    ];
+    for pair in shown {
+        assert_eq!(decide(&refused(&[pair])), "write_id 0 NEW (prev OLD)");
+    }
+    assert_eq!(
+        decide(&refused(&[holding("OLD", None, 30 * DAY)])),
+        "look, then delete NEW"
+    );
+    let mut unread = refused(&[holding("OLD", None, 30 * DAY)]);
+    unread.targets.push(Target::Unread);
+    assert_eq!(decide(&unread), "blocked value_refused");
+}
+
+#[test]
+fn the_intent_of_a_refused_key_is_closed_once_and_only_by_its_run() {
+    let denied = |own: Option<bool>, listed: &[&str]| {
+        let keys: Vec<Key> = listed.iter().map(|name| key(name, 90 * DAY)).collect();
+        let mut facts = look(&keys, &[holding("OLD", None, 30 * DAY)]);
+        facts.run.create_sent = true;
+        facts.run.denied = true;
+        facts.run.journaled = true;
+        facts.run.listed_before = vec![id("OLD")];
+        facts.journal = Journal::Read(own.map(|own| Intent { at: NOW, own }));
+        decide(&facts)
+    };
+    assert_eq!(denied(Some(true), &["OLD"]), "close_intent");
+    assert_eq!(denied(Some(true), &["OLD", "HERS"]), "blocked access_denied");
+    assert_eq!(denied(Some(false), &["OLD"]), "blocked access_denied");
+    assert_eq!(denied(None, &["OLD"]), "blocked access_denied");
 }
 
 #[test]
@@ -122,7 +291,7 @@ fn a_newer_key_that_another_run_published_is_not_replaced_by_this_runs_own() {
         facts.run.listed_before = vec![id("OLD")];
         facts.run.created(id("NEW"));
         facts.run.verified.push(id("NEW"));
-        assert_eq!(decide(&facts), "wait grace OLD");
+        assert_eq!(decide(&facts), "incomplete unpublished");
     }
 }
 

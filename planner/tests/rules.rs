@@ -142,7 +142,8 @@ fn missing_variables_block_where_they_may_not_be_created() {
     });
     let facts = look(&[], &[absent()]);
     assert_eq!(run(&facts, &policy), ["blocked missing_variable"]);
-    let lacks_id = unmarked(IdValue::Missing, SecretValue::Readable(Proof::Of(id("OLD"))));
+    let mut lacks_id = unmarked(IdValue::Missing, SecretValue::Readable(Proof::Of(id("OLD"))));
+    lacks_id.secret.marker = marker("OLD", DAY);
     let facts = look(&[key("OLD", DAY)], &[lacks_id]);
     assert_eq!(run(&facts, &policy), ["blocked missing_variable"]);
 }

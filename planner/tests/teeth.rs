@@ -175,6 +175,57 @@ fn unread_is_nothing(facts: &Facts, policy: &Policy) -> Verdict {
     })
 }
 
+/// Only the answer counts: what a look shows of the key that was refused is passed over.
+fn a_refusal_is_a_fact(facts: &Facts, policy: &Policy) -> Verdict {
+    let own = facts.run.created.filter(|_| facts.run.refused);
+    let before = facts.run.listed_before.first().copied();
+    lied(facts, policy, |facts| {
+        for pair in pairs(facts) {
+            let (Some(own), Some(before)) = (own, before) else {
+                continue;
+            };
+            if pair.secret.value == SecretValue::Readable(Proof::Of(own)) {
+                pair.secret.value = SecretValue::Readable(Proof::Of(before));
+            }
+            for marker in [&mut pair.id.marker, &mut pair.secret.marker] {
+                *marker = marker.filter(|marker| marker.key != own);
+            }
+        }
+    })
+}
+
+/// Dates, and in one second ids, say which of two keys is the newer one, also to the run that made one of them; and a run
+/// that has nothing to publish is done.
+fn ids_decide_a_second(facts: &Facts, policy: &Policy) -> Verdict {
+    let verdict = lied(facts, policy, |facts| {
+        let own = facts.run.created.and_then(|own| facts.key(own)).copied();
+        let before = facts
+            .keys
+            .iter()
+            .filter(|key| facts.run.listed_before.contains(&key.id));
+        let outranked = |own: Key| {
+            before
+                .clone()
+                .any(|key| (key.created, key.id) > (own.created, own.id))
+        };
+        if own.is_some_and(outranked) {
+            facts.run.listed_before.clear();
+        }
+    });
+    match verdict {
+        Verdict::Incomplete(Incomplete::Unpublished { .. }) => Verdict::Converged { until: None },
+        verdict => verdict,
+    }
+}
+
+/// A refusal of a key ends the run, and its intent stands.
+fn a_refused_key_stays_announced(facts: &Facts, policy: &Policy) -> Verdict {
+    match next(facts, policy) {
+        Verdict::Do(Step::CloseIntent) => Verdict::Blocked(Block::CreateDenied),
+        verdict => verdict,
+    }
+}
+
 fn one_look_is_enough(facts: &Facts, policy: &Policy) -> Verdict {
     match aged(facts, policy).into_done() {
         verdict @ Verdict::Do(Step::WriteSecret { .. }) => verdict,
@@ -184,7 +235,10 @@ fn one_look_is_enough(facts: &Facts, policy: &Policy) -> Verdict {
 
 fn everything_is_ours(facts: &Facts, policy: &Policy) -> Verdict {
     lied(facts, policy, |facts| {
-        facts.journal = Journal::Read(facts.keys.last().map(|key| Intent { at: key.created }));
+        facts.journal = Journal::Read(facts.keys.last().map(|key| Intent {
+            at: key.created,
+            own: false,
+        }));
     })
 }
 
@@ -373,7 +427,11 @@ fn teeth() -> Vec<Tooth> {
             "CE-2 two keys: delete the oldest",
             "HashiCorp Vault's static roles",
             "I2",
-            one(ROLE, readable),
+            Scenario {
+                // The pair that it breaks is one that keyturn never wrote, so there is no way back: that is not asked.
+                safety_only: true,
+                ..one(ROLE, readable)
+            },
             oldest_of_two,
         ),
         tooth(
@@ -597,6 +655,48 @@ fn teeth() -> Vec<Tooth> {
             "I9",
             one(ROLE, readable),
             create_again,
+        ),
+        tooth(
+            "a refusal is believed against what a look shows",
+            "a proxy that changes the status of an answer",
+            "I1",
+            Scenario {
+                lies: true,
+                ..one(ROLE, false)
+            },
+            a_refusal_is_a_fact,
+        ),
+        tooth(
+            "the same, where the secret is hidden",
+            "a proxy that changes the status of an answer",
+            "I1",
+            Scenario {
+                lies: true,
+                ..one(ROLE, true)
+            },
+            a_refusal_is_a_fact,
+        ),
+        tooth(
+            "ids decide between keys of one second",
+            "a script that makes user, key and variables, and rotates",
+            "P4",
+            Scenario {
+                start: Start::Young,
+                lag: false,
+                ..one(ROLE, false)
+            },
+            ids_decide_a_second,
+        ),
+        tooth(
+            "the intent of a refused key stands",
+            "a policy that forbids CreateAccessKey, and an administrator who makes a key",
+            "I4",
+            Scenario {
+                denials: true,
+                foreign: 1,
+                ..one(ROLE, false)
+            },
+            a_refused_key_stays_announced,
         ),
     ]
 }

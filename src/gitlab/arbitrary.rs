@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::answers::{page, written};
-use super::marker::{on_hold, parse, parse_intent, with_intent, write};
+use super::marker::{HOLD, parse, parse_intent, says, with_intent, write};
 use crate::failure::{Failure, Written};
 use crate::secret::Secret;
 
@@ -75,22 +75,22 @@ proptest! {
     fn any_description_is_read_and_none_is_lost(text in text()) {
         let (owner, marker) = parse(Some(&text));
         prop_assert!(marker.is_some() || owner == text);
-        let held = on_hold(Some(&text));
+        let held = says(Some(&text), HOLD);
         prop_assert!(!held || text.to_ascii_lowercase().contains("keyturn:hold"));
     }
 
     #[test]
     fn a_record_is_found_again_in_any_journal(journal in text(), user in user(), at in time()) {
-        let found = parse_intent(&with_intent(&journal, &user, at), &user);
+        let found = parse_intent(&with_intent(&journal, &user, at, "1f", false), &user, "1f");
         prop_assert_eq!(found.map(|intent| intent.at), Some(at));
     }
 
     #[test]
     fn users_that_share_a_journal_keep_their_records(users in vec((user(), time()), 1..12)) {
-        let journal = users.iter().fold(String::new(), |journal, (user, at)| with_intent(&journal, user, *at));
+        let journal = users.iter().fold(String::new(), |journal, (user, at)| with_intent(&journal, user, *at, "1f", false));
         for (user, _) in &users {
             let last = users.iter().rev().find(|(other, _)| other == user).map(|(_, at)| *at);
-            prop_assert_eq!(parse_intent(&journal, user).map(|intent| intent.at), last);
+            prop_assert_eq!(parse_intent(&journal, user, "1f").map(|intent| intent.at), last);
         }
     }
 }

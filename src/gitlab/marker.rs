@@ -10,7 +10,10 @@ use planner::{Intent, KeyId, Marker, Timestamp};
 const LONGEST: usize = 255;
 const MARKER: &str = "[keyturn key=";
 const INTENT: &str = "[keyturn intent ";
-const HOLD: &str = "keyturn:hold";
+/// The owner's word: nothing of this rotation may be touched.
+pub const HOLD: &str = "keyturn:hold";
+/// The owner's word: this variable holds no key that would have to be rotated.
+pub const IGNORE: &str = "keyturn:ignore";
 
 /// Splits a description into the owner's text and the marker. Only the last marker counts; one that can't be read is no
 /// marker, and stays part of the owner's text.
@@ -44,24 +47,26 @@ pub fn write(owner_text: &str, marker: &Marker) -> String {
     format!("{kept}… {note}")
 }
 
-/// Whether the owner asks keyturn to leave this variable alone: the word `keyturn:hold` stands in the description. In
-/// doubt it does: upper and lower case are the same, and punctuation around it is ignored.
-pub fn on_hold(description: Option<&str>) -> bool {
+/// Whether one of the owner's words stands in the description. In doubt it does: upper and lower case are the same, and
+/// punctuation around it is ignored.
+pub fn says(description: Option<&str>, owners_word: &str) -> bool {
     let apart = |c: char| !(c.is_alphanumeric() || c == ':' || c == '_' || c == '-');
-    description
-        .unwrap_or("")
-        .split(apart)
-        .any(|word| word.trim_matches([':', '-', '_']).eq_ignore_ascii_case(HOLD))
+    description.unwrap_or("").split(apart).any(|word| {
+        word.trim_matches([':', '-', '_'])
+            .eq_ignore_ascii_case(owners_word)
+    })
 }
 
-/// The record that a key is about to be created for this user, at this time of AWS's clock.
-fn intent_text(user: &str, at: Timestamp) -> String {
-    format!("{INTENT}user={user} at={}]", rfc3339(at))
+/// The record that a key is about to be created for this user, at this time of AWS's clock, by the run of this name. A closed
+/// one vouches for no key.
+fn intent_text(user: &str, at: Timestamp, run: &str, closed: bool) -> String {
+    let closed = if closed { " closed=yes" } else { "" };
+    format!("{INTENT}user={user} at={} run={run}{closed}]", rfc3339(at))
 }
 
 /// The journal with this user's record replaced. The records of other users, whose rotations share the container, stay:
 /// losing one would leave that user's orphan to a person.
-pub fn with_intent(journal: &str, user: &str, at: Timestamp) -> String {
+pub fn with_intent(journal: &str, user: &str, at: Timestamp, run: &str, closed: bool) -> String {
     let others =
         records(journal).filter(|inside| word(inside, "user").flatten().is_some_and(|of| of != user));
     let kept: Vec<&str> = others.collect();
@@ -69,17 +74,41 @@ pub fn with_intent(journal: &str, user: &str, at: Timestamp) -> String {
     newest
         .map(|inside| format!("{INTENT}{inside}] "))
         .collect::<String>()
-        + &intent_text(user, at)
+        + &intent_text(user, at, run, closed)
 }
 
-/// Reads this user's latest record. Another user's is none, and neither is one that can't be read.
-pub fn parse_intent(journal: &str, user: &str) -> Option<Intent> {
+/// Whether there is any record in it.
+pub fn is_journal(text: &str) -> bool {
+    records(text).next().is_some()
+}
+
+/// Whether there is nothing else in it.
+pub fn is_all_journal(text: &str) -> bool {
+    let rest = text.split(INTENT).enumerate().map(|(at, part)| match at {
+        0 => Some(part),
+        _ => part.split_once(']').map(|(_, rest)| rest),
+    });
+    is_journal(text)
+        && rest
+            .into_iter()
+            .all(|rest| rest.is_some_and(|rest| rest.trim().is_empty()))
+}
+
+/// Whether it has a record of anybody but this user, or one that can't be read.
+pub fn has_others(text: &str, user: &str) -> bool {
+    records(text).any(|inside| word(inside, "user").flatten() != Some(user))
+}
+
+/// Reads this user's latest record. Another user's is none, and neither is one that is closed or can't be read. `run` is the
+/// name of the run that asks.
+pub fn parse_intent(journal: &str, user: &str, run: &str) -> Option<Intent> {
     let inside = records(journal)
         .filter(|inside| word(inside, "user").flatten() == Some(user))
         .last()?;
-    Some(Intent {
-        at: read_time(word(inside, "at")??)?,
-    })
+    let open = word(inside, "closed") == Some(None);
+    let at = read_time(word(inside, "at")??).filter(|_| open)?;
+    let own = word(inside, "run").flatten() == Some(run);
+    Some(Intent { at, own })
 }
 
 /// What stands inside each record of a journal, in order.
@@ -135,10 +164,21 @@ fn rfc3339(at: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{intent_text, on_hold, parse, parse_intent, with_intent, write};
-    use planner::{KeyId, Marker, Timestamp};
+    use super::parse_intent as read_intent;
+    use super::{
+        HOLD, IGNORE, has_others, intent_text, is_all_journal, is_journal, parse, says, with_intent, write,
+    };
+    use planner::{Intent, KeyId, Marker, Timestamp};
 
     const AT: Timestamp = Timestamp(1_795_316_407);
+
+    fn open(journal: &str, user: &str, at: Timestamp) -> String {
+        with_intent(journal, user, at, "run", false)
+    }
+
+    fn parse_intent(journal: &str, user: &str) -> Option<Intent> {
+        read_intent(journal, user, "run")
+    }
 
     fn key(text: &str) -> KeyId {
         KeyId::parse(text).unwrap()
@@ -255,7 +295,7 @@ mod tests {
             let _ = (
                 parse(Some(head)),
                 parse(Some(tail)),
-                on_hold(Some(head)),
+                says(Some(head), HOLD),
                 parse_intent(tail, "u"),
             );
         }
@@ -283,21 +323,23 @@ mod tests {
             "KEYTURN:HOLD.",
             "a\nkeyturn:hold\nb",
         ] {
-            assert!(on_hold(Some(text)), "{text}");
+            assert!(says(Some(text), HOLD), "{text}");
         }
         for text in ["", "keyturn: hold", "keyturn:holder", "keyturn"] {
-            assert!(!on_hold(Some(text)), "{text}");
+            assert!(!says(Some(text), HOLD), "{text}");
         }
-        assert!(!on_hold(None));
+        assert!(!says(None, HOLD));
+        assert!(says(Some("a copy (keyturn:ignore)"), IGNORE));
+        assert!(!says(Some("keyturn:hold"), IGNORE));
     }
 
     #[test]
     fn two_users_share_a_journal_without_losing_a_record() {
         let later = Timestamp(AT.0 + 60);
-        let journal = with_intent(&with_intent("", "deploy", AT), "backup", later);
+        let journal = open(&open("", "deploy", AT), "backup", later);
         assert_eq!(parse_intent(&journal, "deploy").unwrap().at, AT);
         assert_eq!(parse_intent(&journal, "backup").unwrap().at, later);
-        let journal = with_intent(&journal, "deploy", later);
+        let journal = open(&journal, "deploy", later);
         assert_eq!(journal.matches("user=deploy").count(), 1);
         assert_eq!(parse_intent(&journal, "deploy").unwrap().at, later);
         assert_eq!(parse_intent(&journal, "backup").unwrap().at, later);
@@ -306,7 +348,7 @@ mod tests {
     #[test]
     fn a_journal_of_many_users_stays_within_gitlabs_limit() {
         let journal = (0..500).fold(String::new(), |journal, n| {
-            with_intent(&journal, &format!("{n:064}"), AT)
+            open(&journal, &format!("{n:064}"), AT)
         });
         assert!(journal.len() < 10_000, "{}", journal.len());
         assert!(parse_intent(&journal, &format!("{:064}", 499)).is_some());
@@ -314,11 +356,40 @@ mod tests {
 
     #[test]
     fn an_intent_is_for_its_user_only() {
-        let text = intent_text("deploy@shop", AT);
-        assert_eq!(text, "[keyturn intent user=deploy@shop at=2026-11-22T03:00:07Z]");
+        let text = intent_text("deploy@shop", AT, "1f", false);
+        assert_eq!(
+            text,
+            "[keyturn intent user=deploy@shop at=2026-11-22T03:00:07Z run=1f]"
+        );
         assert_eq!(parse_intent(&text, "deploy@shop").unwrap().at, AT);
         assert_eq!(parse_intent(&text, "deploy"), None);
         assert_eq!(parse_intent("[keyturn intent user=deploy]", "deploy"), None);
         assert_eq!(parse_intent("", "deploy"), None);
+    }
+
+    #[test]
+    fn a_run_knows_its_own_intent_and_a_closed_one_vouches_for_nothing() {
+        let journal = with_intent("", "deploy", AT, "1f", false);
+        assert!(read_intent(&journal, "deploy", "1f").unwrap().own);
+        assert!(!read_intent(&journal, "deploy", "2e").unwrap().own);
+        let closed = with_intent(&journal, "deploy", AT, "1f", true);
+        assert_eq!(read_intent(&closed, "deploy", "1f"), None);
+        assert!(is_journal(&closed) && !has_others(&closed, "deploy") && has_others(&closed, "backup"));
+        // An older form without the name of a run is still an intent.
+        let unnamed = "[keyturn intent user=deploy at=2026-11-22T03:00:07Z]";
+        assert_eq!(read_intent(unnamed, "deploy", "1f").unwrap().at, AT);
+    }
+
+    #[test]
+    fn what_holds_no_record_is_no_journal() {
+        let journal = with_intent("", "deploy", AT, "1f", false);
+        for text in ["", "web1.example.com web2.example.com", "[keyturn intent "] {
+            assert!(!is_journal(text) && !is_all_journal(text), "{text}");
+        }
+        assert!(is_journal(&journal) && is_all_journal(&format!(" {journal}\n{journal}")));
+        let beside = format!("AKIAIOSFODNN7EXAMPLE {journal}");
+        assert!(is_journal(&beside) && !is_all_journal(&beside));
+        assert!(!is_all_journal(&format!("{journal} AKIAIOSFODNN7EXAMPLE")));
+        assert!(has_others("[keyturn intent at=2026-11-22T03:00:07Z]", "deploy"));
     }
 }

@@ -4,6 +4,7 @@
 //! Nothing is kept between runs: a new run and a resumed run are the same run.
 
 mod budget;
+mod naming;
 mod observe;
 mod open;
 mod perform;
@@ -38,6 +39,8 @@ pub struct Rotation {
     version: Version,
     account: String,
     user: String,
+    /// What the journal calls this run.
+    run_name: String,
     /// The variables of each container as last seen, answers of writes folded in.
     seen: Vec<Result<Vec<Variable>, Failure>>,
     /// Secrets this process holds.
@@ -84,6 +87,9 @@ impl Rotation {
                 return self.report(None, ending);
             }
         };
+        if let Some(failure) = open::user_missing(&self.settings, &self.user, &facts) {
+            return self.report(Some(&facts), Ending::from(failure));
+        }
         self.run.inactive_at_start = observe::inactive(&facts);
         facts.run = self.run.clone();
         let (facts, ending) = match self.command {
@@ -92,7 +98,7 @@ impl Rotation {
                 for step in steps {
                     self.note(step);
                 }
-                let ending = self.ending(verdict);
+                let ending = self.ending(verdict, &facts);
                 (facts, ending)
             }
             Command::Rotate | Command::Retire => self.circle(facts).await,
@@ -139,8 +145,10 @@ impl Rotation {
                             let ends = match &not_done {
                                 perform::NotDone::Refused(_) => {
                                     self.run.refused(step);
+                                    self.run.denied |=
+                                        step == Step::Create && not_done.failure().reason == "access_denied";
                                     refused = (!mends).then_some(step);
-                                    step == Step::Create
+                                    step == Step::Create && !self.run.denied
                                 }
                                 perform::NotDone::Unclear(_) => {
                                     self.run.unclear(step);
@@ -149,7 +157,10 @@ impl Rotation {
                                 }
                             };
                             let failure = not_done.failure().clone();
-                            self.trouble = Some(failure.clone());
+                            // The refusal of a key is what the run ends with, whatever comes of its intent.
+                            if step != Step::CloseIntent {
+                                self.trouble = Some(failure.clone());
+                            }
                             if ends {
                                 let torn = self.torn_name(&facts);
                                 return (facts, Ending::from(failure).with_torn(torn));
@@ -167,30 +178,41 @@ impl Rotation {
                 | Verdict::Blocked(_)
                 | Verdict::Incomplete(_) => {
                     let torn = self.torn_name(&facts);
-                    let ending = self.ending(verdict).with_torn(torn);
+                    let ending = self.ending(verdict, &facts).with_torn(torn);
                     return (facts, ending);
                 }
             }
             facts = match self.look_again(&facts, &mut pauses).await {
                 Ok(looked) => looked,
-                Err(ending) => return (facts, ending),
+                Err(ending) => {
+                    let denied = self.trouble.clone().filter(|_| self.run.denied);
+                    return (facts, denied.map_or(ending, Ending::from));
+                }
             };
         }
     }
 
     /// How a verdict ends the run. Where a remote's own words explain it better, they are used.
-    fn ending(&self, verdict: Verdict) -> Ending {
+    fn ending(&self, verdict: Verdict, facts: &Facts) -> Ending {
         let trouble = || self.trouble.clone().map(Ending::from);
         match verdict {
             Verdict::Converged { until } => Ending::converged(until),
             Verdict::Wait(wait) => Ending::waiting(wait),
-            Verdict::Blocked(planner::Block::Refused) => {
-                trouble().unwrap_or(Ending::blocked(planner::Block::Refused))
+            Verdict::Blocked(block @ (planner::Block::Refused | planner::Block::CreateDenied)) => {
+                trouble().unwrap_or(Ending::blocked(block))
             }
-            Verdict::Blocked(planner::Block::OwnerUnknown { target }) => match self.inconclusive.clone() {
-                Some(failure) => Ending::from(failure),
-                None => Ending::blocked(planner::Block::OwnerUnknown { target }),
-            },
+            Verdict::Blocked(block @ planner::Block::OwnerUnknown { target }) => {
+                match self.inconclusive.clone() {
+                    Some(failure) => Ending::from(failure),
+                    None => Ending::blocked(block).noting(self.stranger(target, facts)),
+                }
+            }
+            Verdict::Blocked(block @ planner::Block::HalfPair { target }) => {
+                Ending::blocked(block).noting(self.halves(target))
+            }
+            Verdict::Blocked(block @ planner::Block::WrongPlace { key }) => {
+                Ending::blocked(block).noting(Some(self.likely_place(key)))
+            }
             Verdict::Blocked(planner::Block::IncompleteRead { target }) => {
                 let unread = self
                     .seen
@@ -209,11 +231,8 @@ impl Rotation {
                 None => Ending::blocked(block),
             },
             Verdict::Blocked(planner::Block::HeldElsewhere { key }) => {
-                let places = self.elsewhere().filter(|(held, _)| *held == key);
-                let named: Vec<String> = places.map(|(_, place)| place).collect();
-                let mut ending = Ending::blocked(planner::Block::HeldElsewhere { key });
-                ending.message = format!("{} ({})", ending.message, named.join(", "));
-                ending
+                let named: Vec<String> = self.places(key).collect();
+                Ending::blocked(planner::Block::HeldElsewhere { key }).noting(Some(named.join(", ")))
             }
             Verdict::Blocked(block) => Ending::blocked(block),
             Verdict::Incomplete(
@@ -257,7 +276,9 @@ impl Rotation {
 
     fn performed(&self, step: Step) -> Performed {
         let clock = match step {
-            Step::Journal | Step::WriteSecret { .. } | Step::WriteId { .. } => self.gitlab.clock(),
+            Step::Journal | Step::CloseIntent | Step::WriteSecret { .. } | Step::WriteId { .. } => {
+                self.gitlab.clock()
+            }
             Step::Create
             | Step::Verify { .. }
             | Step::SwitchSigner { .. }

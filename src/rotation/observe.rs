@@ -94,37 +94,47 @@ impl Rotation {
         for at in 0..self.seen.len() {
             targets.push(self.target(at, &keys).await?);
         }
-        let elsewhere = self.elsewhere().filter_map(|(key, _)| {
-            let listed = keys.iter().any(|listed| listed.id == key);
-            listed.then_some(key)
-        });
+        let held_elsewhere = |key: &KeyId| self.places(*key).next().is_some();
+        let elsewhere = keys.iter().map(|key| key.id).filter(held_elsewhere).collect();
+        let (journal, alone) = self.journal()?;
         Ok(Facts {
             clocks: self.clocks()?,
             full,
-            elsewhere: elsewhere.collect(),
+            elsewhere,
             keys,
             targets,
-            journal: self.journal()?,
+            journal,
+            alone,
             run: self.run.clone(),
         })
     }
 
-    /// Access key ids in variables of the containers that are no targets, with where each stands.
-    pub(super) fn elsewhere(&self) -> impl Iterator<Item = (KeyId, String)> {
+    /// Where the id of a key stands besides in the targets: anywhere inside the value of another variable of the containers,
+    /// such as a credentials file or JSON. keyturn's journals are no such place, and neither is what its owner says is none.
+    pub(super) fn places(&self, key: KeyId) -> impl Iterator<Item = String> {
         let Settings {
-            id_variable, scope, ..
+            id_variable,
+            secret_variable,
+            scope,
+            ..
         } = &self.settings;
         let all = self.settings.containers.iter().zip(&self.seen);
         all.flat_map(|(container, seen)| {
             let variables = seen.iter().flatten();
             variables.map(move |variable| (container, variable))
         })
-        .filter(move |(_, variable)| variable.key != *id_variable || variable.environment_scope != *scope)
-        .filter_map(|(container, variable)| {
-            let key = KeyId::parse(variable.value.as_ref()?.expose().trim())?;
-            let place = format!("{container}/{}@{}", variable.key, variable.environment_scope);
-            Some((key, place))
+        .filter(move |(_, variable)| {
+            let halves = [id_variable, secret_variable];
+            variable.environment_scope != *scope || !halves.contains(&&variable.key)
         })
+        .filter(move |(_, variable)| {
+            let holds = |value: &Secret| {
+                value.expose().contains(key.as_str()) && !marker::is_all_journal(value.expose())
+            };
+            variable.value.as_ref().is_some_and(holds)
+                && !marker::says(variable.description.as_deref(), marker::IGNORE)
+        })
+        .map(|(container, variable)| format!("{container}/{}@{}", variable.key, variable.environment_scope))
     }
 
     fn clocks(&self) -> Result<Clocks, Failure> {
@@ -140,20 +150,27 @@ impl Rotation {
         })
     }
 
-    fn journal(&self) -> Result<Journal, Failure> {
+    /// The intent record, and whether the journal has a record of this user and of nobody else.
+    fn journal(&self) -> Result<(Journal, bool), Failure> {
         let Some(name) = &self.settings.journal else {
-            return Ok(Journal::Read(None));
+            return Ok((Journal::Read(None), false));
         };
-        match self.seen.first() {
-            Some(Ok(variables)) => {
-                let variable = find(variables, name, &self.settings.scope)?;
-                let text = variable.and_then(|variable| variable.value.as_ref());
-                Ok(Journal::Read(text.and_then(|text| {
-                    marker::parse_intent(text.expose(), &self.journal_name())
-                })))
-            }
-            Some(Err(_)) | None => Ok(Journal::Unread),
-        }
+        let Some(Ok(variables)) = self.seen.first() else {
+            return Ok((Journal::Unread, false));
+        };
+        let Some(variable) = find(variables, name, &self.settings.scope)? else {
+            return Ok((Journal::Read(None), false));
+        };
+        let text = variable.value.as_ref().map(Secret::expose);
+        let Some(text) = text.filter(|text| text.trim().is_empty() || marker::is_journal(text)) else {
+            return Ok((Journal::Taken, false));
+        };
+        let user = self.journal_name();
+        let intent = marker::parse_intent(text, &user, &self.run_name);
+        // Journals of other names count: somebody else's rotation may keep its own beside this one.
+        let mut journals = variables.iter().filter_map(|variable| variable.value.as_ref());
+        let others = journals.any(|value| marker::has_others(value.expose(), &user));
+        Ok((Journal::Read(intent), intent.is_some() && !others))
     }
 
     async fn target(&mut self, at: usize, keys: &[Key]) -> Result<Target, Failure> {
@@ -166,7 +183,7 @@ impl Rotation {
     }
 
     /// A target without a proof whose its secret is, and the secret if it can be read.
-    fn unproved(&self, at: usize) -> Result<(Target, Option<Secret>), Failure> {
+    pub(super) fn unproved(&self, at: usize) -> Result<(Target, Option<Secret>), Failure> {
         let Some(Ok(variables)) = self.seen.get(at) else {
             return Ok((Target::Unread, None));
         };
@@ -181,7 +198,9 @@ impl Rotation {
         let described =
             |variable: &Option<Variable>| variable.as_ref().and_then(|found| found.description.clone());
         let (id_text, secret_text) = (described(&id), described(&secret));
-        let hold = marker::on_hold(id_text.as_deref()) || marker::on_hold(secret_text.as_deref());
+        let hold = [&id_text, &secret_text]
+            .into_iter()
+            .any(|text| marker::says(text.as_deref(), marker::HOLD));
         let id = IdHalf {
             value: id_value(id.as_ref()),
             marker: marker::parse(id_text.as_deref()).1,
@@ -209,11 +228,11 @@ impl Rotation {
             return Proof::Of(*key);
         }
         if secret.expose().is_empty() {
-            return Proof::OfNone;
+            return Proof::Empty;
         }
         let beside = match beside {
             IdValue::Key(key) => Some(key),
-            IdValue::NotAKey | IdValue::Hidden | IdValue::Missing => None,
+            IdValue::NotAKey | IdValue::Empty | IdValue::Hidden | IdValue::Missing => None,
         };
         let mut candidates: Vec<KeyId> = keys
             .iter()
@@ -335,6 +354,9 @@ fn id_value(variable: Option<&Variable>) -> IdValue {
     match variable {
         None => IdValue::Missing,
         Some(Variable { value: None, .. }) => IdValue::Hidden,
+        Some(Variable {
+            value: Some(value), ..
+        }) if value.expose().is_empty() => IdValue::Empty,
         Some(Variable {
             value: Some(value), ..
         // With a blank or a line end around it, no job can sign with it.

@@ -1,9 +1,10 @@
 //! Opening a rotation: whose credentials sign, whose key is rotated, and whether GitLab's token is fit for it. All of
 //! it only reads, and all of it comes before a key is created.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use planner::{Policy, Run, Timestamp};
+use planner::{Facts, Policy, Run, Target, Timestamp};
 
 use super::Rotation;
 use super::budget::{create_budget, step_budget};
@@ -90,6 +91,7 @@ impl Rotation {
             version,
             account: caller.account,
             user,
+            run_name: run_name(),
             seen: Vec::new(),
             hand,
             proved,
@@ -109,6 +111,11 @@ impl Rotation {
             token_left,
         })
     }
+}
+
+/// A name that no other run has: two runs of one second must not take each other's intent for their own.
+fn run_name() -> String {
+    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// The credentials that sign. When the pair of the environment is torn, because a run was killed between the two writes
@@ -175,6 +182,25 @@ fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
             "Set AWS_IAM_USER to the name of the user whose key is to be rotated.",
         )),
     }
+}
+
+/// A caller is the user to rotate only where its key is: whose key is written to variables that hold another, or none, is not
+/// for a default to say. `None` where it is told, or where the planner has more to say of it.
+pub(super) fn user_missing(settings: &Settings, user: &str, facts: &Facts) -> Option<Failure> {
+    let empty = |target: &Target| matches!(target, Target::Seen(pair) if pair.is_empty());
+    let elsewhere = facts.run.signer.is_some() && facts.targets.iter().all(empty);
+    let untold = facts.targets.contains(&Target::Unread);
+    if settings.user.is_some() || elsewhere || untold || planner::names_a_listed_key(facts) {
+        return None;
+    }
+    Some(Failure::settings(
+        "user_missing",
+        format!(
+            "nothing was changed: the variables hold no key of {user}, who signs this run, and nothing says whose key is to \
+             be written there"
+        ),
+        "Set AWS_IAM_USER to the name of the user whose key is to be rotated.",
+    ))
 }
 
 /// Refuses a token that can't write, and says how long it is still good for.

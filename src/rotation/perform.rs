@@ -53,8 +53,9 @@ impl Rotation {
         match step {
             Step::Journal => {
                 self.check_rights(facts).await?;
-                self.write_intent(facts).await?;
+                self.write_intent(facts, false).await?;
             }
+            Step::CloseIntent => self.write_intent(facts, true).await?,
             Step::Create => {
                 self.check_rights(facts).await?;
                 self.create(facts).await?;
@@ -124,15 +125,16 @@ impl Rotation {
         Ok(())
     }
 
-    /// The intent record: the canary of the write, before a key exists.
-    async fn write_intent(&mut self, facts: &mut Facts) -> Result<(), NotDone> {
+    /// The intent record: the canary of the write, before a key exists. A closed one says that none came of it.
+    async fn write_intent(&mut self, facts: &mut Facts, closed: bool) -> Result<(), NotDone> {
         let Some(name) = self.settings.journal.clone() else {
             return Ok(());
         };
         let at = facts.clocks.aws;
         let present = self.present(0, &name)?.and_then(|journal| journal.value);
         let others = present.as_ref().map_or("", Secret::expose);
-        let text = Secret::new(marker::with_intent(others, &self.journal_name(), at));
+        let user = self.journal_name();
+        let text = Secret::new(marker::with_intent(others, &user, at, &self.run_name, closed));
         let written = self
             .put(
                 0,
@@ -157,8 +159,8 @@ impl Rotation {
             Ok(_) => {}
             Err(not_done) => return Err(not_done),
         }
-        self.run.journaled = true;
-        facts.journal = Journal::Read(Some(Intent { at }));
+        self.run.journaled = !closed;
+        facts.journal = Journal::Read((!closed).then_some(Intent { at, own: true }));
         Ok(())
     }
 

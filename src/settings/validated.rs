@@ -160,6 +160,10 @@ impl Settings {
             ));
         }
 
+        let named = [
+            raw.keyturn_access_key_id_variable.is_some(),
+            raw.keyturn_secret_access_key_variable.is_some(),
+        ];
         let id_variable = variable(
             "KEYTURN_ACCESS_KEY_ID_VARIABLE",
             raw.keyturn_access_key_id_variable
@@ -172,6 +176,7 @@ impl Settings {
         )?;
         let journal = journal(raw.keyturn_journal)?;
         distinct(&id_variable, &secret_variable, journal.as_deref())?;
+        both_named(named)?;
 
         let defaults = planner::Settings::default();
         let settle = duration("KEYTURN_SETTLE", raw.keyturn_settle, Duration::from_secs(10))?;
@@ -244,6 +249,26 @@ impl Settings {
             warnings,
         })
     }
+}
+
+/// One name alone is a pair of which one half was forgotten: the other would be that of another pair.
+fn both_named([id, secret]: [bool; 2]) -> Result<(), Failure> {
+    let (set, missing) = match (id, secret) {
+        (true, false) => (
+            "KEYTURN_ACCESS_KEY_ID_VARIABLE",
+            "KEYTURN_SECRET_ACCESS_KEY_VARIABLE",
+        ),
+        (false, true) => (
+            "KEYTURN_SECRET_ACCESS_KEY_VARIABLE",
+            "KEYTURN_ACCESS_KEY_ID_VARIABLE",
+        ),
+        (true, true) | (false, false) => return Ok(()),
+    };
+    Err(refused(
+        "half_pair_named",
+        format!("{set} is set and {missing} is not, so they would name halves of two pairs"),
+        format!("Set {missing} too, or unset {set}."),
+    ))
 }
 
 /// A word on each name that no setting has. Where settings can't be used, it may be why.

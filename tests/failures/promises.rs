@@ -122,12 +122,41 @@ async fn a_current_key_that_somebody_deactivated_is_left_to_them() {
 async fn a_dead_pair_is_replaced_by_a_role() {
     let world = World::start(Signer::Role, false).await;
     let lab = &world.lab;
-    lab.aws.delete_key(USER, &lab.old.id).await.unwrap();
+    world.run("rotate").await;
+    for key in lab.aws.keys(USER).await.unwrap() {
+        lab.aws.delete_key(USER, &key.id).await.unwrap();
+    }
     assert!(!world.works().await);
+    // What was written a moment ago may only look dead.
+    let ran = world.run("rotate").await;
+    assert_eq!(word(&ran, "reason"), "unconfirmed", "{ran:?}");
+    lab.advance(HOUR).await.unwrap();
     let ran = world.run("rotate").await;
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(world.works().await, "{ran:?}");
     assert_eq!(world.key_count().await, 1);
     let holds = report(&ran)["rotations"][0]["targets"][0]["holds"].clone();
     assert_eq!(holds, lab.pair().id.as_str(), "{ran:?}");
+}
+
+/// Its secret fits no key, and no marker says that keyturn wrote it: it may be anybody's.
+#[tokio::test]
+async fn a_dead_pair_that_keyturn_never_wrote_is_replaced_once_it_is_deleted() {
+    let world = World::start(Signer::Role, false).await;
+    let lab = &world.lab;
+    lab.aws.delete_key(USER, &lab.old.id).await.unwrap();
+    let ran = world.run("rotate").await;
+    assert_eq!(
+        (ran.code, word(&ran, "reason").as_str()),
+        (Some(3), "owner_unknown"),
+        "{ran:?}"
+    );
+    assert!(lab.pair() == lab.old && world.key_count().await == 0, "{ran:?}");
+    lab.gitlab.world(|gitlab| {
+        gitlab.remove_variable(lab.group, ID, "*");
+        gitlab.remove_variable(lab.group, SECRET, "*");
+    });
+    let ran = world.run("rotate").await;
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(world.works().await, "{ran:?}");
 }

@@ -4,7 +4,7 @@ use planner::*;
 
 use super::{NOW, id};
 
-pub(crate) fn steps() -> [Step; 9] {
+pub(crate) fn steps() -> [Step; 10] {
     let (key, target, prev) = (id("NEW"), 0, Some(id("OLD")));
     in_order(
         [
@@ -17,6 +17,7 @@ pub(crate) fn steps() -> [Step; 9] {
             Step::Deactivate { key },
             Step::Delete { key },
             Step::Undo { key },
+            Step::CloseIntent,
         ],
         of_step,
     )
@@ -38,7 +39,7 @@ pub(crate) fn waits() -> [Wait; 7] {
     )
 }
 
-pub(crate) fn blocks() -> [Block; 13] {
+pub(crate) fn blocks() -> [Block; 17] {
     let (key, target) = (id("NEW"), 0);
     in_order(
         [
@@ -55,12 +56,16 @@ pub(crate) fn blocks() -> [Block; 13] {
             Block::ClocksDisagree,
             Block::LastUseUnknown { key },
             Block::Refused,
+            Block::HalfPair { target },
+            Block::WrongPlace { key },
+            Block::JournalTaken,
+            Block::CreateDenied,
         ],
         of_block,
     )
 }
 
-pub(crate) fn incompletes() -> [Incomplete; 6] {
+pub(crate) fn incompletes() -> [Incomplete; 7] {
     in_order(
         [
             Incomplete::Interrupted,
@@ -69,6 +74,7 @@ pub(crate) fn incompletes() -> [Incomplete; 6] {
             Incomplete::UnclearCreate,
             Incomplete::Unverified,
             Incomplete::Yielded,
+            Incomplete::Unpublished { key: id("NEW") },
         ],
         of_incomplete,
     )
@@ -98,11 +104,11 @@ pub(crate) fn verdicts() -> Vec<(String, Verdict)> {
 pub(crate) fn number(verdict: &Verdict) -> usize {
     match verdict {
         Verdict::Do(step) => of_step(step),
-        Verdict::Look(step) => 9 + of_step(step),
-        Verdict::Converged { .. } => 18,
-        Verdict::Wait(wait) => 19 + of_wait(wait),
-        Verdict::Blocked(block) => 26 + of_block(block),
-        Verdict::Incomplete(why) => 39 + of_incomplete(why),
+        Verdict::Look(step) => 10 + of_step(step),
+        Verdict::Converged { .. } => 20,
+        Verdict::Wait(wait) => 21 + of_wait(wait),
+        Verdict::Blocked(block) => 28 + of_block(block),
+        Verdict::Incomplete(why) => 45 + of_incomplete(why),
     }
 }
 
@@ -117,6 +123,7 @@ fn of_step(step: &Step) -> usize {
         Step::Deactivate { .. } => 6,
         Step::Delete { .. } => 7,
         Step::Undo { .. } => 8,
+        Step::CloseIntent => 9,
     }
 }
 
@@ -147,6 +154,10 @@ fn of_block(block: &Block) -> usize {
         Block::ClocksDisagree => 10,
         Block::LastUseUnknown { .. } => 11,
         Block::Refused => 12,
+        Block::HalfPair { .. } => 13,
+        Block::WrongPlace { .. } => 14,
+        Block::JournalTaken => 15,
+        Block::CreateDenied => 16,
     }
 }
 
@@ -158,6 +169,7 @@ fn of_incomplete(why: &Incomplete) -> usize {
         Incomplete::UnclearCreate => 3,
         Incomplete::Unverified => 4,
         Incomplete::Yielded => 5,
+        Incomplete::Unpublished { .. } => 6,
     }
 }
 

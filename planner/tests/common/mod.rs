@@ -119,6 +119,17 @@ pub(crate) fn marked(pair: Pair, id_of: &str, secret_of: &str, prev: Option<&str
     }
 }
 
+/// The pair with a marker of this key on its id, and none on its secret.
+pub(crate) fn id_marked(pair: Pair, name: &str, age: u64) -> Pair {
+    Pair {
+        id: IdHalf {
+            marker: marker(name, age),
+            ..pair.id
+        },
+        ..pair
+    }
+}
+
 /// A readable pair of one key that replaced `prev`, so long ago.
 pub(crate) fn holding(name: &str, prev: Option<&str>, age: u64) -> Pair {
     marked(readable(name, name), name, name, prev, age)
@@ -153,12 +164,16 @@ pub(crate) fn look(keys: &[Key], pairs: &[Pair]) -> Facts {
         targets: pairs.iter().cloned().map(Target::Seen).collect(),
         elsewhere: Vec::new(),
         journal: Journal::Read(None),
+        alone: true,
         run,
     }
 }
 
 pub(crate) fn intent(age: u64) -> Journal {
-    Journal::Read(Some(Intent { at: ago(age) }))
+    Journal::Read(Some(Intent {
+        at: ago(age),
+        own: false,
+    }))
 }
 
 /// The policy of `rotate` with these settings.
@@ -217,6 +232,7 @@ pub(crate) fn words(verdict: &Verdict) -> String {
         Verdict::Blocked(block) => {
             let key = match block {
                 Block::KeyDisabled { key, .. }
+                | Block::WrongPlace { key }
                 | Block::SlotOccupied { key }
                 | Block::Split { key }
                 | Block::HeldElsewhere { key }
@@ -224,6 +240,9 @@ pub(crate) fn words(verdict: &Verdict) -> String {
                 Block::Hold { .. }
                 | Block::IncompleteRead { .. }
                 | Block::OwnerUnknown { .. }
+                | Block::HalfPair { .. }
+                | Block::JournalTaken
+                | Block::CreateDenied
                 | Block::Dead { .. }
                 | Block::MissingVariable { .. }
                 | Block::AllHidden

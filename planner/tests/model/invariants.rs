@@ -13,7 +13,10 @@
 //! * I9: one run creates one key at most.
 //! * I10: what a target ever held is deleted only by a run that found it Inactive (where the settings say so), unless it was
 //!   never used and is proved ours.
+//! * P4: a run doesn't end well while the key that it made is Active and no target ever held it.
 //! * I11 and I12 are about what follows when faults stop: see `search`.
+
+use planner::Verdict;
 
 use super::process::{Act, Process};
 use super::scenario::{JOB, Scenario};
@@ -43,7 +46,7 @@ pub(crate) fn effect(
     // Two creators of one second, whose ids are in the other order: neither is sure to see the other.
     let raced = scenario.quota_race && scenario.ties;
     match request.what {
-        What::Nothing | What::Journal | What::Create => {}
+        What::Nothing | What::Journal | What::CloseIntent | What::Create => {}
         What::WriteSecret => {
             let held = before.pairs[target].secret.value;
             if alive(before, held) && !alive(before, key) {
@@ -53,7 +56,9 @@ pub(crate) fn effect(
                 if !before.key(key).proved {
                     return broken("I8", "a secret that was never proved replaced a working one");
                 }
-                if key < held && !request.disagreed && !(request.own && raced) {
+                // Dates have a resolution of a second, and ids are random: who made the key knows.
+                let newer = request.newer && before.key(key).age == before.key(held).age;
+                if key < held && !newer && !request.disagreed && !(request.own && raced) {
                     return broken("I8", "an older secret replaced a newer one that works");
                 }
             }
@@ -102,10 +107,24 @@ pub(crate) fn state(world: &World) -> Option<Broken> {
     None
 }
 
+/// Judges what a run ends with against the truth at the look it ends on.
+pub(crate) fn ending(world: &World, run: &Process, verdict: &Verdict) -> Option<Broken> {
+    let own = world.key(run.created);
+    let held = world.pairs.iter().any(|pair| pair.secret.value == run.created) || run.saw_held(run.created);
+    let well = matches!(verdict, Verdict::Converged { .. } | Verdict::Wait(_));
+    if well && own.state == ACTIVE && !own.published && !held {
+        return broken(
+            "P4",
+            "a run ends well beside the key that it made, which no target holds",
+        );
+    }
+    None
+}
+
 /// Judges a decision against the truth at the look it was made from.
 pub(crate) fn decision(world: &World, run: &Process, scenario: &Scenario) -> Option<Broken> {
     match run.act {
-        Act::None | Act::Journal | Act::Verify(_) | Act::SwitchSigner(_) => None,
+        Act::None | Act::Journal | Act::CloseIntent | Act::Verify(_) | Act::SwitchSigner(_) => None,
         Act::Create if run.create_sent => broken("I9", "one run asks for a second key"),
         Act::Create => None,
         Act::WriteSecret(_, key) if !run.holds(key) => {
@@ -122,8 +141,10 @@ pub(crate) fn decision(world: &World, run: &Process, scenario: &Scenario) -> Opt
                 return broken("I6", "a run is about to remove the key it signs with");
             }
             let victim = world.key(key);
-            // Created by a person within the window of an intent, and never used: nothing tells it from an orphan.
-            let unmistakable = !victim.announced || !matches!(victim.used, NEVER | PROVED);
+            // Created by a person within the window of an intent, and never used: nothing tells it from an orphan, unless it is
+            // known that the intent came to nothing.
+            let unmistakable =
+                !victim.announced || !matches!(victim.used, NEVER | PROVED) || world.void_intent;
             if victim.foreign && unmistakable {
                 return broken("I4", "somebody else's key is about to be removed");
             }

@@ -33,6 +33,7 @@ pub(crate) enum Phase {
 pub(crate) enum Act {
     None,
     Journal,
+    CloseIntent,
     Create,
     Verify(u8),
     WriteSecret(u8, u8),
@@ -77,6 +78,9 @@ pub(crate) struct Process {
     full: bool,
     first: bool,
     pub(crate) age: u8,
+    /// In truth: the intent that stands is this run's, and nothing failed since it was refused a key.
+    pub(crate) own_intent: bool,
+    pub(crate) unhurt: bool,
     /// The key that signs; [`NONE`] for a role.
     pub(crate) auth: u8,
     // The planner's memory.
@@ -86,6 +90,7 @@ pub(crate) struct Process {
     pub(crate) created: u8,
     listed_before: u8,
     pub(crate) create_sent: bool,
+    pub(crate) denied: bool,
     journaled: bool,
     unverifiable: bool,
     sent: u8,
@@ -101,6 +106,7 @@ pub(crate) struct Process {
     // What was read.
     seen: [Seen; TARGETS],
     journal_unread: bool,
+    saw_own: bool,
     saw_intent: u8,
     saw_announced: u8,
     listed: u8,
@@ -140,6 +146,8 @@ impl Process {
             full: true,
             first: true,
             age: 0,
+            own_intent: false,
+            unhurt: true,
             auth,
             signer: auth,
             in_hand: bit(auth),
@@ -147,6 +155,7 @@ impl Process {
             created: NONE,
             listed_before: 0,
             create_sent: false,
+            denied: false,
             journaled: false,
             unverifiable: false,
             sent: 0,
@@ -160,6 +169,7 @@ impl Process {
             refused_act: Act::None,
             seen: [UNSEEN; TARGETS],
             journal_unread: false,
+            saw_own: false,
             saw_intent: NONE,
             saw_announced: 0,
             listed: 0,
@@ -208,6 +218,7 @@ impl Process {
             self.journal_unread = unread;
             if !unread {
                 self.saw_intent = world.intent;
+                self.saw_own = self.own_intent;
                 let announced = (0..KEYS).map(small).filter(|key| world.key(*key).announced);
                 self.saw_announced = announced.map(bit).fold(0, |all, one| all | one);
             }
@@ -383,6 +394,7 @@ impl Process {
             targets,
             elsewhere: Vec::new(),
             journal,
+            alone: scenario.journal,
             run: self.remembered(),
         }
     }
@@ -409,7 +421,9 @@ impl Process {
     fn intent(&self, created: &[u64; KEYS], scenario: &Scenario) -> Option<Intent> {
         let listed = || (0..KEYS).filter(|at| self.listed & bit(small(*at)) != 0);
         let announced = |at: usize| self.saw_announced & bit(small(at)) != 0;
-        let youngest = listed().filter(|at| announced(*at)).map(|at| created[at]).min()?;
+        let youngest = listed().filter(|at| announced(*at)).map(|at| created[at]).min();
+        // One that announces no key that is listed says nothing, but to the run that wrote it.
+        let youngest = youngest.or((self.denied && self.saw_own).then_some(0))?;
         let (lag, window) = (u64::from(scenario.propagation()), u64::from(WINDOW));
         let fits = |age: &u64| {
             let within = |at: usize| created[at] <= *age + lag && age.saturating_sub(created[at]) <= window;
@@ -419,6 +433,7 @@ impl Process {
         let age = true_age.or_else(|| (youngest.saturating_sub(lag)..=youngest + window).find(fits));
         Some(Intent {
             at: ago(age.unwrap_or_else(|| unreachable!("no intent fits {self:?}"))),
+            own: self.saw_own,
         })
     }
 
@@ -439,6 +454,7 @@ impl Process {
             created: named(self.created),
             listed_before: all(self.listed_before),
             create_sent: self.create_sent,
+            denied: self.denied,
             journaled: self.journaled,
             unverifiable: self.unverifiable,
             sent: u32::from(self.sent),
@@ -465,6 +481,7 @@ impl Process {
         self.created = run.created.map_or(NONE, number);
         self.listed_before = mask(&run.listed_before);
         self.create_sent = run.create_sent;
+        self.denied = run.denied;
         self.journaled = run.journaled;
         self.unverifiable = run.unverifiable;
         self.sent = u8::try_from(run.sent).unwrap_or(u8::MAX);
@@ -493,7 +510,7 @@ impl Process {
     fn forget(&mut self) {
         self.seen = [UNSEEN; TARGETS];
         self.journal_unread = false;
-        (self.saw_intent, self.saw_announced) = (NONE, 0);
+        (self.saw_intent, self.saw_announced, self.saw_own) = (NONE, 0, false);
         (self.listed, self.listed_active, self.clock) = (0, 0, 0);
         self.saw_used = [NEVER; KEYS];
     }
@@ -526,7 +543,7 @@ impl Process {
                 self.phase = Phase::Send;
                 let folds = matches!(
                     wanted,
-                    Act::Journal | Act::Create | Act::WriteSecret(..) | Act::WriteId(..)
+                    Act::Journal | Act::CloseIntent | Act::Create | Act::WriteSecret(..) | Act::WriteId(..)
                 );
                 if !folds {
                     self.forget();
@@ -572,9 +589,13 @@ impl Process {
             disagreed: disagree(world, scenario.hidden.len()),
             found_inactive: self.inactive_at_start & bit(key) != 0,
             own: key != NONE && key == self.created,
+            newer: what == What::WriteSecret
+                && key == self.created
+                && self.listed_before & bit(world.pairs[usize::from(target)].secret.value) != 0,
         };
         Some(match self.act {
             Act::Journal => on(What::Journal, 0, NONE, NONE, self.clock),
+            Act::CloseIntent => on(What::CloseIntent, 0, NONE, NONE, 0),
             Act::Create => on(What::Create, 0, NONE, NONE, 0),
             Act::WriteSecret(target, key) => on(What::WriteSecret, target, key, NONE, 0),
             Act::WriteId(target, key, prev) => on(What::WriteId, target, key, prev, 0),
@@ -589,9 +610,12 @@ impl Process {
     pub(crate) fn asks_aws(&self) -> bool {
         match self.act {
             Act::Create | Act::Verify(_) | Act::Deactivate(_) | Act::Delete(_) | Act::Undo(_) => true,
-            Act::None | Act::Journal | Act::WriteSecret(..) | Act::WriteId(..) | Act::SwitchSigner(_) => {
-                false
-            }
+            Act::None
+            | Act::Journal
+            | Act::CloseIntent
+            | Act::WriteSecret(..)
+            | Act::WriteId(..)
+            | Act::SwitchSigner(_) => false,
         }
     }
 
@@ -618,11 +642,18 @@ impl Process {
         match self.act {
             Act::Journal => {
                 self.journaled = true;
+                self.own_intent = scenario.denials;
                 self.saw_intent = self.clock;
                 let announced = (0..KEYS)
                     .map(small)
                     .filter(|key| !world.is(*key, FREE) && within(self.clock, world.key(*key).age, scenario));
                 self.saw_announced = announced.map(bit).fold(0, |all, one| all | one);
+                self.saw_own = scenario.denials;
+            }
+            Act::CloseIntent => {
+                self.journaled = false;
+                self.own_intent = false;
+                (self.saw_intent, self.saw_announced, self.saw_own) = (NONE, 0, false);
             }
             Act::Create => {
                 self.with_run(|run| run.created(id(key)));
@@ -667,6 +698,7 @@ impl Process {
 
     /// Nobody can say whether it took effect. False: the run ends.
     pub(crate) fn unclear(&mut self) -> bool {
+        self.unhurt &= !self.denied;
         if let Some(step) = step(self.act) {
             self.with_run(|run| run.unclear(step));
         }
@@ -680,6 +712,7 @@ impl Process {
 
     /// It was refused for certain. False: the run ends.
     pub(crate) fn refused(&mut self) -> bool {
+        self.unhurt &= !self.denied;
         if let Some(step) = step(self.act) {
             self.with_run(|run| run.refused(step));
         }
@@ -689,9 +722,26 @@ impl Process {
         !ends
     }
 
+    /// It was refused a key for want of a right: everything is read once more.
+    pub(crate) fn denied(&mut self) {
+        self.denied = true;
+        self.look_again();
+    }
+
     /// Whether a secret this run was told to write is one it has.
     pub(crate) fn holds(&self, key: u8) -> bool {
         self.in_hand & bit(key) != 0
+    }
+
+    /// In truth: its intent stands, it knows that no key came of it, and nothing kept it from closing it.
+    pub(crate) fn knows_void_intent(&self) -> bool {
+        let appeared = self.listed & !self.listed_before != 0;
+        self.denied && self.own_intent && self.unhurt && !appeared
+    }
+
+    /// Whether the last look found this key's secret in a target.
+    pub(crate) fn saw_held(&self, key: u8) -> bool {
+        self.seen.iter().any(|seen| seen.secret.value == key)
     }
 
     pub(crate) fn masks(&self) -> u8 {
@@ -733,7 +783,7 @@ impl Process {
             .chain(self.unclear.iter_mut())
         {
             match act {
-                Act::None | Act::Journal | Act::Create => {}
+                Act::None | Act::Journal | Act::CloseIntent | Act::Create => {}
                 Act::Verify(key)
                 | Act::WriteSecret(_, key)
                 | Act::SwitchSigner(key)
@@ -808,6 +858,7 @@ fn act(step: &Step) -> Act {
     let place = |target: &usize| small(*target);
     match step {
         Step::Journal => Act::Journal,
+        Step::CloseIntent => Act::CloseIntent,
         Step::Create => Act::Create,
         Step::Verify { key } => Act::Verify(number(*key)),
         Step::WriteSecret { target, key } => Act::WriteSecret(place(target), number(*key)),
@@ -825,6 +876,7 @@ fn step(act: Act) -> Option<Step> {
     Some(match act {
         Act::None => return None,
         Act::Journal => Step::Journal,
+        Act::CloseIntent => Step::CloseIntent,
         Act::Create => Step::Create,
         Act::Verify(key) => Step::Verify { key: id(key) },
         Act::WriteSecret(target, key) => Step::WriteSecret {

@@ -30,6 +30,8 @@ pub(crate) enum Signer {
 pub(crate) enum Start {
     /// One old key in all targets: without markers, and with old ones.
     Healthy,
+    /// The same, with a key that is as young as the first run.
+    Young,
     /// No variable and no key exist.
     Empty,
     /// Two keys, and in the first target the id of one beside the secret of the other, without markers.
@@ -79,6 +81,10 @@ pub(crate) struct Scenario {
     pub(crate) markers: bool,
     /// A look lists the keys before it reads the targets; for a wrong planner whose harm comes first.
     pub(crate) list_first: bool,
+    /// Writes of the pair that take effect may be answered with a refusal.
+    pub(crate) lies: bool,
+    /// CreateAccessKey may be refused for want of a right.
+    pub(crate) denials: bool,
     /// Two creators may both win.
     pub(crate) quota_race: bool,
     /// What must be seen at least once, or the exploration is void.
@@ -119,6 +125,8 @@ impl Scenario {
             half_edits: false,
             markers: true,
             list_first: false,
+            lies: false,
+            denials: false,
             quota_race: false,
             ties: true,
             safety_only: false,

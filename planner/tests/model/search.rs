@@ -25,7 +25,10 @@ pub(crate) mod seen {
     pub(crate) const SWITCHED: u32 = 1 << 9;
     pub(crate) const NO_CREDENTIAL: u32 = 1 << 10;
     pub(crate) const THREE_KEYS: u32 = 1 << 11;
-    pub(crate) const NAMES: [&str; 12] = [
+    pub(crate) const LIED: u32 = 1 << 12;
+    pub(crate) const DENIED: u32 = 1 << 13;
+    pub(crate) const CLOSED: u32 = 1 << 14;
+    pub(crate) const NAMES: [&str; 15] = [
         "a rotation completed",
         "torn with no live run",
         "an outgoing key deleted",
@@ -38,6 +41,9 @@ pub(crate) mod seen {
         "the signer switched",
         "a run without a credential",
         "three keys",
+        "a refusal of a write that took effect",
+        "a key refused for want of a right",
+        "an intent closed",
     ];
 }
 
@@ -48,6 +54,8 @@ pub(crate) enum Outcome {
     NeverArrives,
     StaysInFlight,
     Refused,
+    RefusedAfterEffect,
+    Denied,
 }
 
 /// What a person replaces by hand.
@@ -161,6 +169,7 @@ impl<'a> Search<'a> {
                 anchored: false,
             }; TARGETS],
             intent: NONE,
+            void_intent: false,
             flight: [Request::NOTHING; FLIGHT],
             runs: [None; 2],
             faults_left: scenario.faults.unwrap_or(0),
@@ -179,9 +188,12 @@ impl<'a> Search<'a> {
         };
         let mut worlds = match scenario.start {
             Start::Empty => vec![nothing],
-            Start::Healthy => {
+            Start::Healthy | Start::Young => {
                 let mut bare = nothing;
                 bare.keys[0] = old;
+                if scenario.start == Start::Young {
+                    bare.keys[0].age = 0;
+                }
                 let mut marked = bare;
                 for at in 0..scenario.hidden.len() {
                     let variable = Variable {
@@ -201,7 +213,10 @@ impl<'a> Search<'a> {
                         anchored: false,
                     };
                 }
-                vec![bare, marked]
+                match scenario.start {
+                    Start::Young => vec![bare],
+                    _ => vec![bare, marked],
+                }
             }
             Start::TornByHand => {
                 let mut torn = nothing;
@@ -578,9 +593,10 @@ impl<'a> Search<'a> {
     ) -> Option<Broken> {
         let truth = *world;
         match process.settle(&truth, self.scenario, &self.policy, self.planner, sts_fails) {
-            Settled::Ended(_) => {
+            Settled::Ended(verdict) => {
                 world.runs[slot] = None;
-                None
+                world.void_intent |= process.knows_void_intent();
+                invariants::ending(&truth, &process, &verdict)
             }
             Settled::On => {
                 world.runs[slot] = Some(process);
@@ -664,6 +680,7 @@ impl<'a> Search<'a> {
                         let settled = process.settle(&truth, scenario, &self.policy, self.planner, false);
                         if matches!(settled, Settled::Ended(_)) {
                             next.runs[slot] = None;
+                            next.void_intent |= process.knows_void_intent();
                             return settled;
                         }
                     }
@@ -695,6 +712,22 @@ impl<'a> Search<'a> {
         );
         if !possible {
             return cut;
+        }
+        if scenario.denials && act == Act::Create {
+            let (mut denied, mut asked) = (paid, process);
+            asked.denied();
+            denied.runs[slot] = Some(asked);
+            let outcome = Outcome::Denied;
+            self.push(out, Event::Send { act, outcome }, run, denied, None, seen::DENIED);
+        }
+        if scenario.lies && matches!(act, Act::WriteSecret(..) | Act::WriteId(..)) {
+            let mut told = process;
+            let goes_on = told.refused();
+            let mut lied = paid;
+            lied.runs[slot] = goes_on.then_some(told);
+            let outcome = Outcome::RefusedAfterEffect;
+            let event = Event::Send { act, outcome };
+            cut += self.effect(out, event, run, &lied, &request, |_, _, _| Settled::On);
         }
         let mut unclear = process;
         let goes_on = unclear.unclear();
@@ -748,9 +781,20 @@ impl<'a> Search<'a> {
         if request.what == What::Create && key == NONE {
             return 1;
         }
-        let mut seen = 0;
+        if request.what == What::Journal
+            && matches!(event, Event::Send { .. })
+            && let Some(sender) = &mut next.runs[usize::from(run)]
+        {
+            sender.own_intent = scenario.denials;
+        }
+        let lied = Outcome::RefusedAfterEffect;
+        let mut seen = match event {
+            Event::Send { outcome, .. } if outcome == lied => seen::LIED,
+            _ => 0,
+        };
         match request.what {
             What::Undo => seen |= seen::UNDONE,
+            What::CloseIntent => seen |= seen::CLOSED,
             What::Delete if before.key(request.key).published => seen |= seen::RETIRED,
             What::Delete => seen |= seen::REAPED,
             What::WriteSecret
@@ -1145,6 +1189,7 @@ fn act_words(act: Act) -> String {
     match act {
         Act::None => "nothing".to_owned(),
         Act::Journal => "records the intent".to_owned(),
+        Act::CloseIntent => "closes the intent".to_owned(),
         Act::Create => "CreateAccessKey".to_owned(),
         Act::Verify(key) => format!("proves {}", name(key)),
         Act::WriteSecret(target, key) => format!("PUT secret of {} to T{}", name(key), target + 1),
@@ -1194,6 +1239,8 @@ fn words(next: &Next, scenario: &Scenario) -> String {
                 Outcome::NeverArrives => "never arrives",
                 Outcome::StaysInFlight => "no answer, still in flight",
                 Outcome::Refused => "refused",
+                Outcome::RefusedAfterEffect => "takes effect, answered with a refusal",
+                Outcome::Denied => "refused for want of a right",
             };
             format!("{run} {}: {how}", act_words(act))
         }
@@ -1203,6 +1250,7 @@ fn words(next: &Next, scenario: &Scenario) -> String {
             let act = match request.what {
                 What::Nothing => Act::None,
                 What::Journal => Act::Journal,
+                What::CloseIntent => Act::CloseIntent,
                 What::Create => Act::Create,
                 What::WriteSecret => Act::WriteSecret(target, key),
                 What::WriteId => Act::WriteId(target, key, NONE),

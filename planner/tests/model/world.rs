@@ -83,6 +83,7 @@ pub(crate) struct Pair {
 pub(crate) enum What {
     Nothing,
     Journal,
+    CloseIntent,
     Create,
     WriteSecret,
     WriteId,
@@ -108,6 +109,8 @@ pub(crate) struct Request {
     pub(crate) found_inactive: bool,
     /// Its sender created the key.
     pub(crate) own: bool,
+    /// And after it had listed the one that the target held.
+    pub(crate) newer: bool,
 }
 
 impl Request {
@@ -121,6 +124,7 @@ impl Request {
         disagreed: false,
         found_inactive: false,
         own: false,
+        newer: false,
     };
 }
 
@@ -130,6 +134,8 @@ pub(crate) struct World {
     pub(crate) pairs: [Pair; TARGETS],
     /// Age of the intent record, while it announces a key or can announce another.
     pub(crate) intent: u8,
+    /// That record is one of a run that was refused the key it announced, and knew it: no key in its window is keyturn's.
+    pub(crate) void_intent: bool,
     pub(crate) flight: [Request; FLIGHT],
     pub(crate) runs: [Option<Process>; 2],
     pub(crate) faults_left: u8,
@@ -217,8 +223,21 @@ impl World {
         let key = usize::from(request.key);
         match request.what {
             What::Nothing => {}
+            What::CloseIntent => {
+                (self.intent, self.void_intent) = (NONE, false);
+                self.keys.iter_mut().for_each(|key| key.announced = false);
+                self.runs
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|run| run.own_intent = false);
+            }
             What::Journal => {
                 self.intent = request.at;
+                self.void_intent = false;
+                self.runs
+                    .iter_mut()
+                    .flatten()
+                    .for_each(|run| run.own_intent = false);
                 for key in &mut self.keys {
                     key.announced = key.state != FREE && within(request.at, key.age, scenario);
                 }
@@ -369,7 +388,7 @@ impl World {
             }
         }
         if self.intent != NONE && self.intent > WINDOW && !self.keys.iter().any(|key| key.announced) {
-            self.intent = NONE;
+            (self.intent, self.void_intent) = (NONE, false);
         }
         let mut named = 0;
         self.for_each_name(|name| named |= bit(*name));

@@ -19,7 +19,7 @@ use planner::*;
 
 use super::memory::*;
 use super::shapes::*;
-use crate::common::{DAY, HOUR, MINUTE, NOW, id, retire, rotate, secs};
+use crate::common::{DAY, HOUR, MINUTE, NOW, ago, id, retire, rotate, secs};
 
 /// What is done with each observation; `Break` ends the visit.
 pub(crate) type Visit<'a> = dyn FnMut(&mut Facts, &Policy) -> ControlFlow<()> + 'a;
@@ -28,7 +28,7 @@ pub(crate) type Visit<'a> = dyn FnMut(&mut Facts, &Policy) -> ControlFlow<()> + 
 pub(crate) type Slice = fn(&mut Visit<'_>) -> ControlFlow<()>;
 
 /// The parts, by name; the smaller ones first, where what is wrong is found soonest.
-pub(crate) const SLICES: [(&str, Slice); 10] = [
+pub(crate) const SLICES: [(&str, Slice); 11] = [
     (
         "one target, two keys, at the ends of an intent",
         one_target_any_intent,
@@ -36,6 +36,7 @@ pub(crate) const SLICES: [(&str, Slice); 10] = [
     ("one target, three keys, their histories", one_target_three_keys),
     ("two targets, three keys", two_targets_three_keys),
     ("two targets", two_targets),
+    ("a key refused for want of a right", any_denial),
     ("any memory of the run", any_memory),
     ("other variables, and clocks that were wrong", beside_the_targets),
     ("one target, two keys, any markers", one_target_any_markers),
@@ -58,7 +59,7 @@ fn one_target_one_key(visit: &mut Visit<'_>) -> ControlFlow<()> {
     let situations = situations(
         &all_policies(),
         &[0],
-        &[Plan::NONE, Plan::NEWEST],
+        &[Plan::NONE, Plan::NEWEST, Plan::Taken],
         &[Memory::Fresh, Memory::Journaled],
     );
     each(visit, &lists, &[&pairs], &situations)
@@ -289,8 +290,28 @@ fn combine(
     situation: &Situation,
 ) -> ControlFlow<()> {
     let Some((first, rest)) = targets.split_first() else {
-        situation.memory.remember(facts);
-        return visit(facts, &situation.policy);
+        let marks_unlisted = |target: &Target| match target {
+            Target::Seen(pair) => {
+                let marker = pair
+                    .secret
+                    .marker
+                    .filter(|_| pair.secret.value == SecretValue::Hidden);
+                marker.is_some_and(|marker| facts.keys.iter().all(|key| key.id != marker.key))
+            }
+            Target::Unread => false,
+        };
+        // Whether all writes here were for this user makes a difference only where a key is named that isn't listed.
+        let alone: &[bool] = if facts.targets.iter().any(marks_unlisted) {
+            &[true, false]
+        } else {
+            &[true]
+        };
+        for alone in alone {
+            facts.alone = *alone;
+            situation.memory.remember(facts);
+            visit(facts, &situation.policy)?;
+        }
+        return ControlFlow::Continue(());
     };
     for target in *first {
         facts.targets.push(target.clone());
@@ -311,20 +332,74 @@ fn empty() -> Facts {
         targets: Vec::new(),
         elsewhere: Vec::new(),
         journal: Journal::Read(None),
+        alone: true,
         run: Run::new(secs(10 * MINUTE)),
     }
+}
+
+/// CreateAccessKey was refused; a key appeared meanwhile, or none; the intent that stands is this run's, or another's.
+fn any_denial(visit: &mut Visit<'_>) -> ControlFlow<()> {
+    let old = key("OLD", Status::Active, 60 * DAY, other(5 * DAY));
+    let new = key("NEW", Status::Active, MINUTE, LastUsed::Never);
+    let mut targets = shapes(&["OLD"], &[30 * DAY]);
+    targets.push(Target::Seen(torn("NEW", "OLD", None, MINUTE, false)));
+    let intent = |own| Journal::Read(Some(Intent { at: ago(MINUTE), own }));
+    let journals = [
+        intent(true),
+        intent(false),
+        Journal::Read(None),
+        Journal::Unread,
+        Journal::Taken,
+    ];
+    let mut facts = empty();
+    for keys in [vec![old], vec![old, new]] {
+        facts.keys.clone_from(&keys);
+        for target in &targets {
+            facts.targets = vec![target.clone()];
+            recall(&mut facts);
+            let noted = facts.run.clone();
+            for (journal, full) in journals
+                .iter()
+                .flat_map(|journal| [(journal, true), (journal, false)])
+            {
+                for (stopping, left) in [(false, 600), (true, 600), (false, 10), (false, 0)] {
+                    for policy in few_policies().into_iter().filter(|policy| policy.may_create) {
+                        facts.run = Run {
+                            create_sent: true,
+                            denied: true,
+                            journaled: true,
+                            listed_before: vec![id("OLD")],
+                            stopping,
+                            time_left: secs(left),
+                            ..noted.clone()
+                        };
+                        (facts.journal, facts.full) = (*journal, full);
+                        visit(&mut facts, &policy)?;
+                    }
+                }
+            }
+        }
+    }
+    ControlFlow::Continue(())
 }
 
 fn any_memory(visit: &mut Visit<'_>) -> ControlFlow<()> {
     let old = |status| key("OLD", status, 60 * DAY, other(5 * DAY));
     let new = key("NEW", Status::Active, 3 * MINUTE, LastUsed::Never);
     let mid = key("MID", Status::Active, 4 * MINUTE, LastUsed::Never);
-    // The second: the list lags, and does not show the run's own key. The third: another run created one first.
+    // The second: the list lags, and does not show the run's own key. The third: another run created one first. The last: a
+    // key of the same second, whose id is the greater one.
+    let twin = Key {
+        created: new.created,
+        ..old(Status::Active)
+    };
+    assert!(twin.id > new.id, "the ids would not decide wrongly");
     let lists = [
         vec![old(Status::Active), new],
         vec![old(Status::Active)],
         vec![old(Status::Active), mid, new],
         vec![old(Status::Inactive), new],
+        vec![twin, new],
     ];
     let pairs = [
         sound("OLD", None, 30 * DAY, false),
@@ -395,7 +470,10 @@ pub(crate) fn at_the_ends(visit: &mut Visit<'_>) -> ControlFlow<()> {
         let time = |at: u32| times.get(bits / 4_usize.pow(at) % 4).copied().unwrap_or(NOW);
         let [aws, gitlab, created, written, used, intent] = [0, 1, 2, 3, 4, 5].map(time);
         facts.clocks = Clocks { aws, gitlab };
-        facts.journal = Journal::Read(Some(Intent { at: intent }));
+        facts.journal = Journal::Read(Some(Intent {
+            at: intent,
+            own: false,
+        }));
         let used = LastUsed::At(used, Service::Sts);
         facts.keys = vec![
             Key {

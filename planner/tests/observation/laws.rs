@@ -15,12 +15,14 @@ pub(crate) const RUN: i64 = 10 * MINUTE as i64;
 pub(crate) const LATE: i64 = 5 * MINUTE as i64;
 /// After this long no write of an earlier run can land.
 const SETTLED: i64 = RUN + 2 * LATE;
+/// Past that a target is taken for what it shows: five seconds are allowed for clocks.
+pub(crate) const PAST_SETTLED: i64 = SETTLED + 5;
 /// How long a list may lag.
 pub(crate) const LAG: i64 = 5 * MINUTE as i64;
 /// A key that nothing mentions is nobody's only from this age on.
 const ORPHAN: i64 = HOUR as i64;
 /// Clocks further apart are not compared.
-const SKEW: i64 = 5 * MINUTE as i64;
+pub(crate) const SKEW: i64 = 5 * MINUTE as i64;
 
 type Law = &'static str;
 
@@ -57,7 +59,7 @@ fn by_step(facts: &Facts, policy: &Policy, step: Step) -> Option<Law> {
     if run.stopping && !completes {
         return Some("a run that was asked to stop only completes a pair");
     }
-    if run.create_sent && run.created.is_none() && !completes {
+    if run.create_sent && run.created.is_none() && !completes && step != Step::CloseIntent {
         return Some("after a lost answer to CreateAccessKey nothing is begun");
     }
     if run
@@ -74,6 +76,7 @@ fn by_step(facts: &Facts, policy: &Policy, step: Step) -> Option<Law> {
         Step::Journal => (!policy.settings.journal || run.journaled)
             .then_some("the intent is recorded once, and only where there is a journal")
             .or_else(|| creates(facts, policy)),
+        Step::CloseIntent => closes(facts),
         Step::Create => (policy.settings.journal && !run.journaled)
             .then_some("the intent is recorded before a key is created")
             .or_else(|| creates(facts, policy)),
@@ -98,7 +101,7 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
     if pairs(facts).any(|(_, pair)| names(pair, key)) {
         return Some("no key is removed that a half or a marker names");
     }
-    if pairs(facts).any(|(_, pair)| may_hold_any(pair)) {
+    if pairs(facts).any(|(_, pair)| may_hold_any(facts, pair)) {
         return Some("no key is removed while a secret may be anybody's");
     }
     if run.signer == Some(key) {
@@ -151,7 +154,7 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
     let retired = complete(facts).filter(|current| *current != key);
     if deletes && listed.status == Status::Active || retired.is_none() {
         // Only an orphan may go without a stage between, and only one that is newer than what is held.
-        let newer = held(facts).is_none_or(|held| (held.created, held.id) < (listed.created, key));
+        let newer = held(facts).is_none_or(|held| is_older(facts, held, listed));
         return (!(deletes && born && newer))
             .then_some("a key that was in use is deactivated before it is deleted");
     }
@@ -165,8 +168,7 @@ fn destroys(facts: &Facts, policy: &Policy, key: KeyId, deletes: bool) -> Option
     if recently && grace > 0 {
         return Some("no key is removed that was used lately");
     }
-    let reaped =
-        deletes && born && held(facts).is_some_and(|held| (held.created, held.id) < (listed.created, key));
+    let reaped = deletes && born && held(facts).is_some_and(|held| is_older(facts, held, listed));
     if deletes && !reaped {
         if listed.status != Status::Inactive {
             return Some("a key that was in use is deactivated before it is deleted");
@@ -217,6 +219,13 @@ fn undoes(facts: &Facts, key: KeyId) -> Option<Law> {
     if run.signer == Some(key) || pairs(facts).any(|(_, pair)| proved(pair) == Some(key)) {
         return Some("no key is undone that signs or that a target holds");
     }
+    if !run.undo && pairs(facts).any(|(_, pair)| names(pair, key)) {
+        return Some("no key is undone that a target shows");
+    }
+    let untold = SecretValue::Readable(Proof::Inconclusive);
+    if !run.undo && (unread(facts) || pairs(facts).any(|(_, pair)| pair.secret.value == untold)) {
+        return Some("no key is undone while a target may hold it");
+    }
     let earlier = find(facts, key).is_some_and(|own| {
         facts.keys.iter().any(|other| {
             !run.listed_before.contains(&other.id) && (other.created, other.id) < (own.created, own.id)
@@ -237,7 +246,7 @@ fn needs_two_looks(facts: &Facts, policy: &Policy, step: Step) -> Option<Law> {
         }
         Step::Journal => pairs(facts).any(|(_, pair)| is_dead(facts, pair)),
         Step::Create => !policy.settings.journal && pairs(facts).any(|(_, pair)| is_dead(facts, pair)),
-        Step::Verify { .. } | Step::WriteId { .. } | Step::SwitchSigner { .. } => false,
+        Step::CloseIntent | Step::Verify { .. } | Step::WriteId { .. } | Step::SwitchSigner { .. } => false,
     };
     let confirmed = facts.full && facts.run.proposed == Some(step);
     let journaled = matches!(step, Step::Create) && facts.run.journaled;
@@ -246,6 +255,22 @@ fn needs_two_looks(facts: &Facts, policy: &Policy, step: Step) -> Option<Law> {
 
 fn look(facts: &Facts, step: Step) -> Option<Law> {
     (facts.full && facts.run.proposed == Some(step)).then_some("two looks that agree are enough")
+}
+
+fn closes(facts: &Facts) -> Option<Law> {
+    let run = &facts.run;
+    if !run.denied || run.created.is_some() {
+        return Some("an intent is closed only when its key was refused");
+    }
+    let own = matches!(facts.journal, Journal::Read(Some(Intent { own: true, .. })));
+    if !own || !facts.full {
+        return Some("an intent is closed only while a look shows that it is this run's");
+    }
+    facts
+        .keys
+        .iter()
+        .any(|key| !run.listed_before.contains(&key.id))
+        .then_some("an intent is not closed beside a key that may be of it")
 }
 
 // Creation.
@@ -267,8 +292,17 @@ fn creates(facts: &Facts, policy: &Policy) -> Option<Law> {
     if run.time_left.as_secs() < 120 {
         return Some("nothing is created without the time to publish it");
     }
-    if pairs(facts).any(|(_, pair)| may_hold_any(pair)) {
+    if pairs(facts).any(|(_, pair)| may_hold_any(facts, pair)) {
         return Some("nothing is created while a secret may be anybody's");
+    }
+    if pairs(facts).any(|(_, pair)| is_half(pair)) {
+        return Some("nothing is created beside half a pair");
+    }
+    if policy.settings.journal && facts.journal == Journal::Taken {
+        return Some("nothing is created over what is no journal");
+    }
+    if run.signer.is_some() && pairs(facts).all(|(_, pair)| is_empty(pair) && is_unmarked(pair)) {
+        return Some("nothing is created where nothing holds the key that signs");
     }
     if pairs(facts).any(|(_, pair)| disabled(facts, pair)) {
         return Some("a held Inactive key is not replaced");
@@ -347,7 +381,7 @@ fn writes_secret(facts: &Facts, policy: &Policy, target: usize, key: KeyId) -> O
     if pair.secret.value == SecretValue::Missing && !policy.settings.create_missing {
         return Some("a variable is not created against the settings");
     }
-    if may_hold_any(pair) {
+    if may_hold_any(facts, pair) {
         return Some("no secret is overwritten that may be anybody's");
     }
     if disabled(facts, pair) {
@@ -374,7 +408,7 @@ fn writes_secret(facts: &Facts, policy: &Policy, target: usize, key: KeyId) -> O
         .filter_map(|(_, pair)| proved(pair))
         .filter_map(|held| find(facts, held));
     let mut newer = newer.filter(|held| held.status == Status::Active);
-    (run.created != Some(key) && newer.any(|held| (held.created, held.id) > (listed.created, key)))
+    (run.created != Some(key) && newer.any(|held| is_older(facts, listed, held)))
         .then_some("a key does not spread while a newer one is held")
 }
 
@@ -391,7 +425,9 @@ fn writes_id(facts: &Facts, policy: &Policy, target: usize, key: KeyId, prev: Op
     let edited = match (pair.id.value, pair.id.marker) {
         (IdValue::Key(value), Some(marker)) => value != marker.key,
         (IdValue::NotAKey, Some(_)) => true,
-        (IdValue::Key(_) | IdValue::NotAKey | IdValue::Hidden | IdValue::Missing, _) => false,
+        (IdValue::Key(_) | IdValue::NotAKey | IdValue::Empty | IdValue::Hidden | IdValue::Missing, _) => {
+            false
+        }
     };
     if edited && pair.secret.value == SecretValue::Hidden {
         return Some("the marker of a hidden secret is not believed beside an edited id");
@@ -441,11 +477,14 @@ fn converged(facts: &Facts, policy: &Policy, until: Option<Timestamp>) -> Option
     if until.is_some_and(|until| until <= facts.clocks.aws) {
         return Some("what is waited for lies in the future");
     }
+    if unpublished(facts) {
+        return Some("a run doesn't end well beside its unpublished key");
+    }
     for (_, pair) in pairs(facts) {
         if proved(pair).is_some_and(|key| find(facts, key).is_some() && id_of(pair) != Some(key)) {
             return Some("a torn pair is not converged");
         }
-        if may_hold_any(pair) || disabled(facts, pair) {
+        if may_hold_any(facts, pair) || is_half(pair) || disabled(facts, pair) {
             return Some("a pair that a person must look at is not converged");
         }
         if is_dead(facts, pair) && !facts.run.create_sent {
@@ -461,7 +500,17 @@ fn converged(facts: &Facts, policy: &Policy, until: Option<Timestamp>) -> Option
         .then_some("a rotation that is due is not converged")
 }
 
+/// This run made a key that no target shows, and has not begun to delete it.
+fn unpublished(facts: &Facts) -> bool {
+    let own = facts.run.created.filter(|_| !facts.run.undo);
+    let was_here = |pair: &Pair, own| pair.id.marker.is_some_and(|marker| marker.prev == Some(own));
+    own.is_some_and(|own| !pairs(facts).any(|(_, pair)| names(pair, own) || was_here(pair, own)))
+}
+
 fn waits(facts: &Facts, wait: Wait) -> Option<Law> {
+    if unpublished(facts) {
+        return Some("a run doesn't end well beside its unpublished key");
+    }
     let Clocks { aws, gitlab } = facts.clocks;
     let (key, until) = match wait {
         Wait::Grace { key, until } | Wait::Deletion { key, until } => (Some(key), Some((until, gitlab))),
@@ -486,7 +535,14 @@ fn blocks(facts: &Facts, policy: &Policy, block: Block) -> Option<Law> {
     let right = match block {
         Block::Hold { .. } => false,
         Block::IncompleteRead { target } => matches!(facts.targets.get(target), Some(Target::Unread)),
-        Block::OwnerUnknown { target } => there(target).is_some(),
+        Block::OwnerUnknown { target } => there(target).is_some_and(|pair| !is_half(pair)),
+        Block::HalfPair { target } => there(target).is_some_and(is_half),
+        Block::WrongPlace { key } => {
+            facts.run.signer == Some(key) && pairs(facts).all(|(_, pair)| is_empty(pair))
+        }
+        Block::JournalTaken => facts.journal == Journal::Taken,
+        // The intent of a key that was refused doesn't stand where it can be closed.
+        Block::CreateDenied => facts.run.denied && closes(facts).is_some(),
         Block::KeyDisabled { target, key } => {
             status(key) == Some(Status::Inactive) && there(target).is_some_and(|pair| names(pair, key))
         }
@@ -529,6 +585,7 @@ fn ends(facts: &Facts, why: Incomplete) -> Option<Law> {
         Incomplete::UnclearCreate => run.create_sent && run.created.is_none(),
         Incomplete::Unverified => run.created.is_some() && run.unverifiable,
         Incomplete::Yielded => run.created.is_some(),
+        Incomplete::Unpublished { key } => run.created == Some(key),
     };
     (!right).then_some("a run ends for the reason it names")
 }

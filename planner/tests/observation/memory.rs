@@ -86,6 +86,8 @@ pub(crate) enum Plan {
     /// Of a rotation long gone.
     LongAgo,
     Unread,
+    /// Its variable holds something else.
+    Taken,
     /// So many seconds after the newest key was created, or before.
     Newest(i64),
     /// The same of the oldest key.
@@ -119,12 +121,17 @@ impl Plan {
         let beside = |key: Option<&Key>, seconds: i64| {
             Journal::Read(key.map(|key| Intent {
                 at: Timestamp(key.created.0.saturating_add(seconds)),
+                own: false,
             }))
         };
         match self {
             Plan::Nothing => Journal::Read(None),
-            Plan::LongAgo => Journal::Read(Some(Intent { at: ago(400 * DAY) })),
+            Plan::LongAgo => Journal::Read(Some(Intent {
+                at: ago(400 * DAY),
+                own: false,
+            })),
             Plan::Unread => Journal::Unread,
+            Plan::Taken => Journal::Taken,
             Plan::Newest(seconds) => beside(keys.last(), seconds),
             Plan::Oldest(seconds) => beside(keys.first(), seconds),
         }

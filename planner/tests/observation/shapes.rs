@@ -60,12 +60,18 @@ pub(crate) fn marker(key: KeyId, age: u64, prev: Option<KeyId>) -> Marker {
 pub(crate) fn any_pairs(names: &[&str]) -> Vec<Target> {
     let listed: Vec<KeyId> = names.iter().map(|name| id(name)).collect();
     let known: Vec<KeyId> = listed.iter().copied().chain([id("GONE")]).collect();
-    let mut ids = vec![IdValue::NotAKey, IdValue::Hidden, IdValue::Missing];
+    let mut ids = vec![
+        IdValue::NotAKey,
+        IdValue::Empty,
+        IdValue::Hidden,
+        IdValue::Missing,
+    ];
     ids.extend(known.iter().map(|key| IdValue::Key(*key)));
     let mut secrets = vec![
         SecretValue::Hidden,
         SecretValue::Missing,
         SecretValue::Readable(Proof::OfNone),
+        SecretValue::Readable(Proof::Empty),
         SecretValue::Readable(Proof::OfSomebodyElse),
         SecretValue::Readable(Proof::Inconclusive),
     ];

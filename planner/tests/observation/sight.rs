@@ -2,7 +2,7 @@
 
 use planner::*;
 
-use super::laws::{LAG, LATE, RUN};
+use super::laws::{LAG, LATE, PAST_SETTLED, RUN, SKEW};
 
 pub(crate) fn pairs(facts: &Facts) -> impl Iterator<Item = (usize, &Pair)> {
     facts
@@ -47,7 +47,7 @@ pub(crate) fn id_of(pair: &Pair) -> Option<KeyId> {
     match pair.id.value {
         IdValue::Key(key) => Some(key),
         IdValue::Hidden => pair.id.marker.map(|marker| marker.key),
-        IdValue::NotAKey | IdValue::Missing => None,
+        IdValue::NotAKey | IdValue::Empty | IdValue::Missing => None,
     }
 }
 
@@ -60,24 +60,78 @@ pub(crate) fn names(pair: &Pair, key: KeyId) -> bool {
     holds(pair, key) || marks.iter().flatten().any(|marker| marker.key == key)
 }
 
-/// Nothing tells whose the secret is, and it may work.
-pub(crate) fn may_hold_any(pair: &Pair) -> bool {
-    matches!(
+fn has_id(pair: &Pair) -> bool {
+    !matches!(pair.id.value, IdValue::Missing | IdValue::Empty)
+}
+
+fn has_secret(pair: &Pair) -> bool {
+    !matches!(
         pair.secret.value,
-        SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive)
-    ) || pair.secret.value == SecretValue::Hidden && pair.secret.marker.is_none() && pair.id.marker.is_some()
+        SecretValue::Missing | SecretValue::Readable(Proof::Empty)
+    )
+}
+
+/// Neither variable holds anything.
+pub(crate) fn is_empty(pair: &Pair) -> bool {
+    !has_id(pair) && !has_secret(pair)
+}
+
+/// One variable holds something and the other doesn't, and keyturn wrote neither.
+pub(crate) fn is_half(pair: &Pair) -> bool {
+    is_unmarked(pair) && has_id(pair) != has_secret(pair)
+}
+
+/// Nothing tells whose the secret is, and it may be of use to somebody.
+pub(crate) fn may_hold_any(facts: &Facts, pair: &Pair) -> bool {
+    match pair.secret.value {
+        SecretValue::Missing | SecretValue::Readable(Proof::Of(_) | Proof::Empty) => false,
+        SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive) => true,
+        SecretValue::Readable(Proof::OfNone) => is_unmarked(pair),
+        SecretValue::Hidden => match (pair.secret.marker, pair.id.marker) {
+            (Some(marker), _) => may_be_a_strangers(facts, pair, marker),
+            (None, Some(_)) => true,
+            (None, None) => !matches!(pair.id.value, IdValue::Key(key) if find(facts, key).is_some()),
+        },
+    }
+}
+
+/// The key that the marker of a hidden secret names is in no list of this user's, and neither lag nor the journal tells that it
+/// is one of this user's all the same.
+fn may_be_a_strangers(facts: &Facts, pair: &Pair, marker: Marker) -> bool {
+    let now = facts.clocks.gitlab;
+    let ahead = |at: Timestamp| at.0.saturating_sub(now.0) > SKEW;
+    let recent = mark(pair).is_some_and(|at| since(now, at) < PAST_SETTLED && !ahead(at));
+    let vouched = match facts.targets.first() {
+        Some(Target::Seen(first)) => {
+            let before = first.id.marker.and_then(|first| first.prev);
+            facts.alone && (names(first, marker.key) || before == Some(marker.key))
+        }
+        Some(Target::Unread) | None => false,
+    };
+    find(facts, marker.key).is_none() && !recent && !vouched
+}
+
+/// Whether the first is older than the second: by date, in the same second by id; but this run's own key is newer than
+/// all that were listed before it was made.
+pub(crate) fn is_older(facts: &Facts, key: &Key, than: &Key) -> bool {
+    let run = &facts.run;
+    let own = |key: &Key| run.created == Some(key.id);
+    let before = |key: &Key| run.listed_before.contains(&key.id);
+    if own(than) && before(key) || own(key) && before(than) {
+        return own(than);
+    }
+    (key.created, key.id) < (than.created, than.id)
 }
 
 /// The pair does not work: its secret is nobody's any more.
 pub(crate) fn is_dead(facts: &Facts, pair: &Pair) -> bool {
     match pair.secret.value {
-        SecretValue::Missing | SecretValue::Readable(Proof::OfNone) => true,
+        SecretValue::Missing | SecretValue::Readable(Proof::Empty) => !is_half(pair),
+        SecretValue::Readable(Proof::OfNone) => !is_unmarked(pair),
         SecretValue::Readable(_) => false,
-        SecretValue::Hidden => match (pair.secret.marker, pair.id.marker) {
-            (Some(marker), _) => find(facts, marker.key).is_none(),
-            (None, None) => matches!(pair.id.value, IdValue::NotAKey | IdValue::Missing),
-            (None, Some(_)) => false,
-        },
+        SecretValue::Hidden => pair.secret.marker.is_some_and(|marker| {
+            find(facts, marker.key).is_none() && !may_be_a_strangers(facts, pair, marker)
+        }),
     }
 }
 
@@ -100,7 +154,7 @@ pub(crate) fn disabled(facts: &Facts, pair: &Pair) -> bool {
 pub(crate) fn is_step_back(facts: &Facts, pair: &Pair, key: KeyId) -> bool {
     let active = |key: KeyId| find(facts, key).filter(|key| key.status == Status::Active);
     match (secret_of(pair).and_then(active), find(facts, key)) {
-        (Some(there), Some(key)) => (there.created, there.id) > (key.created, key.id),
+        (Some(there), Some(key)) => is_older(facts, key, there),
         (Some(_), None) => true,
         (None, _) => false,
     }
@@ -131,11 +185,10 @@ pub(crate) fn is_stamped(pair: &Pair) -> bool {
     let id = match (pair.id.value, pair.id.marker) {
         (IdValue::Key(value), Some(marker)) => value == marker.key,
         (IdValue::NotAKey, Some(_)) => false,
-        (IdValue::Key(_) | IdValue::NotAKey | IdValue::Hidden | IdValue::Missing, _) => true,
+        (IdValue::Key(_) | IdValue::NotAKey | IdValue::Empty | IdValue::Hidden | IdValue::Missing, _) => true,
     };
     let secret = proved(pair).is_none_or(|key| pair.secret.marker.is_none_or(|marker| marker.key == key));
-    let absent = pair.id.value == IdValue::Missing && pair.secret.value == SecretValue::Missing;
-    absent || id && secret && !is_unmarked(pair)
+    is_empty(pair) && is_unmarked(pair) || id && secret && !is_unmarked(pair)
 }
 
 /// Both markers are there and say this key.
@@ -168,17 +221,17 @@ pub(crate) fn held(facts: &Facts) -> Option<&Key> {
     let active = facts.keys.iter().filter(|key| key.status == Status::Active);
     active
         .filter(|key| pairs(facts).any(|(_, pair)| holds(pair, key.id)))
-        .max_by_key(|key| (key.created, key.id))
+        .reduce(|newest, key| if is_older(facts, newest, key) { key } else { newest })
 }
 
 /// Created when this user's key was announced to be created: from 5 minutes before the intent, whose run may have seen a
 /// list that lagged, to 30 minutes after it.
 pub(crate) fn announced(facts: &Facts, key: &Key) -> bool {
     match facts.journal {
-        Journal::Read(Some(Intent { at })) => {
+        Journal::Read(Some(Intent { at, .. })) => {
             (at.0.saturating_sub(300)..=at.0.saturating_add(1800)).contains(&key.created.0)
         }
-        Journal::Read(None) | Journal::Unread => false,
+        Journal::Read(None) | Journal::Taken | Journal::Unread => false,
     }
 }
 
@@ -197,6 +250,7 @@ pub(crate) fn variable(step: &Step) -> Option<(usize, bool)> {
         Step::WriteSecret { target, .. } => Some((*target, true)),
         Step::WriteId { target, .. } => Some((*target, false)),
         Step::Journal
+        | Step::CloseIntent
         | Step::Create
         | Step::Verify { .. }
         | Step::SwitchSigner { .. }
@@ -211,6 +265,7 @@ pub(crate) fn half_of(step: &Step) -> Option<KeyId> {
     match step {
         Step::WriteSecret { key, .. } | Step::WriteId { key, .. } => Some(*key),
         Step::Journal
+        | Step::CloseIntent
         | Step::Create
         | Step::Verify { .. }
         | Step::SwitchSigner { .. }

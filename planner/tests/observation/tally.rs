@@ -5,7 +5,12 @@ use planner::*;
 use crate::common::every::{number, verdicts};
 
 /// A second look is asked for before what can't be taken back, and these can.
-const NEVER: [&str; 3] = ["look verify", "look write_id", "look switch_signer"];
+const NEVER: [&str; 4] = [
+    "look verify",
+    "look write_id",
+    "look switch_signer",
+    "look close_intent",
+];
 
 /// Counts of what was seen, and of what was decided, by kind. An observation that asks for another look, or for patience, is
 /// followed by more decisions than one.

@@ -15,7 +15,7 @@ use crate::common::{DAY, HOUR, id, secs};
 pub(crate) type Planner = fn(&Facts, &Policy) -> Verdict;
 
 /// What each forgets, believes or does, the planner, and the law that it breaks.
-pub(crate) const PLANNERS: [(&str, Planner, &str); 48] = [
+pub(crate) const PLANNERS: [(&str, Planner, &str); 59] = [
     // What it does not see.
     (
         "ignores a hold",
@@ -181,7 +181,10 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 48] = [
         "takes every key for announced",
         |f, p| {
             shown(f, p, |f, _| {
-                f.journal = Journal::Read(f.keys.last().map(|key| Intent { at: key.created }));
+                f.journal = Journal::Read(f.keys.last().map(|key| Intent {
+                    at: key.created,
+                    own: false,
+                }));
             })
         },
         "no key is removed that is not proved ours",
@@ -230,6 +233,131 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 48] = [
         "believes a marker beside an edited id",
         |f, p| shown(f, p, |f, _| each_pair(f, |pair| pair.id.marker = None)),
         "the marker of a hidden secret is not believed beside an edited id",
+    ),
+    (
+        "takes half a pair for a start from nothing",
+        |f, p| {
+            shown(f, p, |f, _| {
+                each_pair(f, |pair| {
+                    if pair.is_half() {
+                        (pair.id.value, pair.secret.value) = (IdValue::Missing, SecretValue::Missing);
+                    }
+                })
+            })
+        },
+        "nothing is created beside half a pair",
+    ),
+    (
+        "takes a secret that fits no key of the user for nobody's",
+        |f, p| {
+            shown(f, p, |f, _| {
+                each_pair(f, |pair| {
+                    let unmarked = pair.id.marker.is_none() && pair.secret.marker.is_none();
+                    if unmarked && pair.secret.value == SecretValue::Readable(Proof::OfNone) {
+                        (pair.id.value, pair.secret.value) = (IdValue::Missing, SecretValue::Missing);
+                    }
+                })
+            })
+        },
+        "nothing is created while a secret may be anybody's",
+    ),
+    (
+        "takes a key that isn't in one user's list for deleted",
+        |f, p| shown(f, p, |f, _| f.alone = true),
+        "no secret is overwritten that may be anybody's",
+    ),
+    (
+        "writes its journal over anything",
+        |f, p| {
+            shown(f, p, |f, _| {
+                if f.journal == Journal::Taken {
+                    f.journal = Journal::Read(None);
+                }
+            })
+        },
+        "nothing is created over what is no journal",
+    ),
+    (
+        "starts anew where the key that signs is nowhere",
+        |f, p| shown(f, p, |f, _| f.run.signer = None),
+        "nothing is created where nothing holds the key that signs",
+    ),
+    (
+        "believes a refusal against what a look shows",
+        |f, p| {
+            shown(f, p, |f, _| {
+                let own = f.run.created;
+                let old = id("OLD");
+                each_pair(f, |pair| {
+                    if pair.secret.marker.is_some_and(|marker| Some(marker.key) == own) {
+                        pair.secret.marker = None;
+                        pair.secret.value = SecretValue::Readable(Proof::Of(old));
+                    }
+                })
+            })
+        },
+        "no key is undone that a target shows",
+    ),
+    (
+        "discards its key without having read every target",
+        |f, p| {
+            shown(f, p, |f, _| {
+                f.targets.retain(|target| *target != Target::Unread);
+                each_secret(f, Proof::Inconclusive, Proof::OfSomebodyElse);
+            })
+        },
+        "no key is undone while a target may hold it",
+    ),
+    (
+        "decides between its own key and those before it by date and id",
+        |f, p| {
+            let verdict = shown(f, p, |f, _| {
+                let own = f.run.created.and_then(|own| f.key(own)).copied();
+                let before = f.keys.iter().filter(|key| f.run.listed_before.contains(&key.id));
+                let outranked = |own: Key| {
+                    before
+                        .clone()
+                        .any(|key| (key.created, key.id) > (own.created, own.id))
+                };
+                if own.is_some_and(outranked) {
+                    f.run.listed_before.clear();
+                }
+            });
+            match verdict {
+                Verdict::Incomplete(Incomplete::Unpublished { .. }) => Verdict::Converged { until: None },
+                verdict => verdict,
+            }
+        },
+        "a run doesn't end well beside its unpublished key",
+    ),
+    (
+        "leaves the intent of a key that it was refused",
+        |f, p| match next(f, p) {
+            Verdict::Do(Step::CloseIntent) => Verdict::Blocked(Block::CreateDenied),
+            verdict => verdict,
+        },
+        "a block names what is really in the way",
+    ),
+    (
+        "closes the intent of another run",
+        |f, p| {
+            shown(f, p, |f, _| {
+                if let Journal::Read(Some(intent)) = &mut f.journal {
+                    intent.own = true;
+                }
+            })
+        },
+        "an intent is closed only while a look shows that it is this run's",
+    ),
+    (
+        "closes its intent beside a key that appeared",
+        |f, p| {
+            shown(f, p, |f, _| {
+                f.keys
+                    .retain(|key| f.run.listed_before.contains(&key.id) || !f.run.denied)
+            })
+        },
+        "an intent is not closed beside a key that may be of it",
     ),
     // What it does not remember.
     (

@@ -119,6 +119,27 @@ fn every_setting_reaches_its_place() {
 }
 
 #[test]
+fn one_name_of_a_pair_is_refused_without_the_other() {
+    let names = [
+        "KEYTURN_ACCESS_KEY_ID_VARIABLE",
+        "KEYTURN_SECRET_ACCESS_KEY_VARIABLE",
+    ];
+    for (set, missing) in [(names[0], names[1]), (names[1], names[0])] {
+        let failure = with(&[(set, "PROD"), (missing, "")]).unwrap_err();
+        assert_eq!(
+            (failure.class, failure.reason),
+            (Class::Settings, "half_pair_named")
+        );
+        assert!(
+            failure.message.contains(set) && failure.advice.contains(missing),
+            "{failure:?}"
+        );
+    }
+    assert!(with(&[(names[0], "PROD_ID"), (names[1], "PROD_KEY")]).is_ok());
+    assert!(with(&[(names[0], ""), (names[1], "")]).is_ok());
+}
+
+#[test]
 fn a_bad_value_is_refused_by_name_with_advice() {
     let long = "a".repeat(256);
     for (name, value, reason) in [
