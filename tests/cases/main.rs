@@ -13,6 +13,8 @@
 )]
 
 mod case;
+mod elsewhere;
+mod people;
 mod whose;
 mod world;
 
@@ -21,7 +23,7 @@ use std::collections::BTreeSet;
 use crate::case::Case;
 
 /// All of them, by what goes wrong.
-const GROUPS: &[&[Case]] = &[whose::CASES];
+const GROUPS: &[&[Case]] = &[whose::CASES, elsewhere::CASES, people::CASES];
 
 #[test]
 fn each_open_case_is_one_of_these() {

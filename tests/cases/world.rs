@@ -128,7 +128,7 @@ impl World {
 
     /// A run that is signed by the pair that a job gets at present.
     pub(crate) fn by_itself(&self) -> Settings {
-        self.signed_by(&self.lab.pair())
+        self.signed_by(&self.pair())
     }
 
     fn without_credentials(&self) -> Settings {
@@ -169,22 +169,42 @@ impl World {
     }
 
     /// A full round of deploy's: a new pair is published, and the old key is gone.
-    pub(crate) async fn rotates_fully(&self) {
-        self.does("rotate", &self.by_role()).await;
+    pub(crate) async fn rotates_fully(&self, settings: &Settings) {
+        self.does("rotate", settings).await;
         for later in [HOUR * 25, DAY * 8] {
             self.advance(later).await;
-            self.does("retire", &self.by_role()).await;
+            self.does("retire", settings).await;
         }
         let keys = self.lab.aws.keys(USER).await.unwrap();
         assert_eq!(keys.len(), 1, "{keys:?}");
     }
 
-    /// Whether STS accepts exactly the two values that GitLab holds. It is a use of the key.
+    /// Whether STS accepts exactly the two values that the group holds by the usual names. It is a use of the key.
     pub(crate) async fn works(&self) -> Held {
-        let pair = self.lab.pair();
-        must(self.lab.aws.works(&pair).await, || {
-            format!("the pair of GitLab does not work: {} and its secret", pair.id)
+        self.accepted(&self.pair()).await
+    }
+
+    /// Whether STS accepts this pair. It is a use of the key.
+    pub(crate) async fn accepted(&self, pair: &Pair) -> Held {
+        must(self.lab.aws.works(pair).await, || {
+            format!("the pair does not work: {:?} and the secret beside it", pair.id)
         })
+    }
+
+    /// The pair that jobs of the group would get by the usual names.
+    pub(crate) fn pair(&self) -> Pair {
+        self.pair_of(self.lab.group, [ID, SECRET])
+    }
+
+    /// The pair that jobs of this container would get by these names; what is missing is empty.
+    pub(crate) fn pair_of(&self, container: impl Into<Container>, names: [&str; 2]) -> Pair {
+        let mut seen = self.lab.gitlab.job_sees(container, &names, true).into_iter();
+        let mut next = || seen.next().flatten().unwrap_or_default();
+        Pair {
+            id: next(),
+            secret: next(),
+            token: None,
+        }
     }
 
     /// The status of a key of this user; nothing when it is gone.
@@ -264,6 +284,15 @@ impl World {
                 ..before
             };
             gitlab.set_variable(container, hidden);
+        });
+    }
+
+    pub(crate) fn removes(&self, container: impl Into<Container>, names: [&str; 2]) {
+        let container = container.into();
+        self.lab.gitlab.world(|gitlab| {
+            for name in names {
+                gitlab.remove_variable(container, name, "*");
+            }
         });
     }
 
@@ -367,13 +396,23 @@ pub(crate) fn told(ran: &Ran) -> String {
     format!("exit {:?}\n{}{}", ran.code, ran.stderr, ran.stdout)
 }
 
-/// The reason word of the only rotation.
-pub(crate) fn reason(ran: &Ran) -> String {
+/// The report's part of the only rotation.
+pub(crate) fn rotation(ran: &Ran) -> Value {
     let report: Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
-    report["rotations"][0]["reason"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned()
+    report["rotations"][0].clone()
+}
+
+/// Its reason word.
+pub(crate) fn reason(ran: &Ran) -> String {
+    rotation(ran)["reason"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The report warns of something that has this in it.
+pub(crate) fn warns_of(ran: &Ran, text: &str) -> bool {
+    let warnings = rotation(ran)["warnings"].as_array().cloned().unwrap_or_default();
+    warnings
+        .iter()
+        .any(|warning| warning.as_str().is_some_and(|warning| warning.contains(text)))
 }
 
 /// Waits until the world shows this, or says that it never did.
