@@ -32,12 +32,19 @@ pub(crate) struct Case {
 
 /// One form of a case, in a world of its own.
 pub(crate) struct Scene {
-    /// Unique within the case.
+    /// Unique within the case; empty where it is the only one that matters.
     pub(crate) name: &'static str,
     /// Whether it shows what must stay as it is: 0.1.0 passes it as well.
     pub(crate) control: bool,
     /// What happens.
     pub(crate) play: for<'a> fn(&'a World) -> Playing<'a>,
+}
+
+impl Case {
+    /// A scene of it, as `open.txt` names it.
+    pub(crate) fn name(&self, scene: &Scene) -> String {
+        format!("{} {}", self.id, scene.name).trim_end().to_owned()
+    }
 }
 
 /// How a scene ended.
@@ -121,12 +128,13 @@ pub(crate) fn play(case: &'static Case) {
     let mut told = String::new();
     for (scene, ending) in case.scenes.iter().zip(&endings) {
         let (word, why) = ending.told();
-        let _ = writeln!(told, "{} {}: {word} {why}", case.id, scene.name);
+        let _ = writeln!(told, "{}: {word} {why}", case.name(scene));
         result(case, scene, ending);
     }
     println!("{told}");
     if setting("KEYTURN_CASES_BINARY").is_none() {
-        let wrong = judge(case, &endings);
+        let open = open().into_iter().map(|(name, _)| name).collect();
+        let wrong = judge(case, &endings, &open);
         assert!(wrong.is_empty(), "{}: {}\n{told}", case.title, wrong.join("\n"));
     }
 }
@@ -157,13 +165,12 @@ fn words(error: tokio::task::JoinError) -> String {
         .unwrap_or_default()
 }
 
-/// What is wrong with how the scenes of a case ended.
-fn judge(case: &Case, endings: &[Ending]) -> Vec<String> {
-    let open: BTreeSet<&str> = open().into_iter().map(|(name, _)| name).collect();
+/// What is wrong with how the scenes of a case ended, if these are open.
+fn judge(case: &Case, endings: &[Ending], open: &BTreeSet<&str>) -> Vec<String> {
     let mut wrong = Vec::new();
     let mut whole_is_red = false;
     for (scene, ending) in case.scenes.iter().zip(endings) {
-        let name = format!("{} {}", case.id, scene.name);
+        let name = case.name(scene);
         let listed = open.contains(name.as_str());
         match ending {
             Ending::Green if listed => wrong.push(format!("{name} is mended: remove it from open.txt")),
@@ -180,6 +187,7 @@ fn judge(case: &Case, endings: &[Ending]) -> Vec<String> {
     if open.contains(case.id) && !whole_is_red {
         wrong.push(format!("{} is mended: remove it from open.txt", case.id));
     }
+    wrong.dedup();
     wrong
 }
 
@@ -231,4 +239,29 @@ pub(crate) fn binary() -> PathBuf {
 #[allow(clippy::disallowed_methods, reason = "the tests' own settings")]
 fn setting(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[test]
+fn the_list_can_neither_hide_nor_go_stale() {
+    let scene = |name| Scene {
+        name,
+        control: false,
+        play: |_| Box::pin(async { Ok(()) }),
+    };
+    let case = Case {
+        id: "X",
+        title: "",
+        scenes: Box::leak(Box::new([scene("a"), scene("b")])),
+    };
+    let red = || Ending::Red(String::new());
+    let wrong =
+        |endings: [Ending; 2], open: &[&str]| judge(&case, &endings, &open.iter().copied().collect()).len();
+    assert_eq!(wrong([Ending::Green, Ending::Green], &[]), 0);
+    assert_eq!(wrong([Ending::Green, red()], &[]), 1);
+    assert_eq!(wrong([Ending::Green, red()], &["X"]), 0);
+    assert_eq!(wrong([Ending::Green, red()], &["X b"]), 0);
+    assert_eq!(wrong([Ending::Green, red()], &["X a"]), 2);
+    assert_eq!(wrong([Ending::Green, Ending::Green], &["X"]), 1);
+    let broken = Ending::Broken(String::new());
+    assert_eq!(wrong([broken, red()], &["X"]), 1);
 }

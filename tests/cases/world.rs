@@ -407,12 +407,12 @@ pub(crate) fn reason(ran: &Ran) -> String {
     rotation(ran)["reason"].as_str().unwrap_or_default().to_owned()
 }
 
-/// The report warns of something that has this in it.
-pub(crate) fn warns_of(ran: &Ran, text: &str) -> bool {
-    let warnings = rotation(ran)["warnings"].as_array().cloned().unwrap_or_default();
-    warnings
+/// Its message, its advice or a warning says this.
+pub(crate) fn says(ran: &Ran, text: &str) -> bool {
+    let rotation = rotation(ran);
+    ["message", "advice", "warnings"]
         .iter()
-        .any(|warning| warning.as_str().is_some_and(|warning| warning.contains(text)))
+        .any(|part| rotation[part].to_string().contains(text))
 }
 
 /// Waits until the world shows this, or says that it never did.
