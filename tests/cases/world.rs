@@ -2,7 +2,6 @@
 //! its own, a role that may rotate deploy, and the people beside them.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::io::Read;
 use std::process::{Child, Stdio};
 use std::sync::{Mutex, PoisonError};
