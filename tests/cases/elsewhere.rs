@@ -9,14 +9,14 @@ use crate::world::{HOUR, ID, MINUTE, SECRET, Settings, World, ended, must, reaso
 
 cases! {
     a_pair_that_is_elsewhere_is_not_shadowed: "L-A10", "right names in the wrong place, or wrong names in the right place" => {
-        "(a)": |world| Elsewhere::in_the_group_above(world).is_refused_to_itself();
-        "(b)": |world| Elsewhere::in_a_project(world).is_refused_to_itself();
-        "(c)": |world| Elsewhere::by_other_names(world).is_refused_to_itself();
-        "(d)": |world| Elsewhere::in_another_group(world).is_refused_to_itself();
-        "(a) role": |world| Elsewhere::in_the_group_above(world).a_role_is_told();
-        "(b) role": |world| Elsewhere::in_a_project(world).a_role_is_told();
-        "(c) role": |world| Elsewhere::by_other_names(world).a_role_is_told();
-        "(d) role": |world| Elsewhere::in_another_group(world).a_role_is_told();
+        "(a)": |world| Elsewhere::in_the_group_above(world).refuses_the_pair_itself();
+        "(b)": |world| Elsewhere::in_a_project(world).refuses_the_pair_itself();
+        "(c)": |world| Elsewhere::by_other_names(world).refuses_the_pair_itself();
+        "(d)": |world| Elsewhere::in_another_group(world).refuses_the_pair_itself();
+        "(a) role": |world| Elsewhere::in_the_group_above(world).tells_a_role();
+        "(b) role": |world| Elsewhere::in_a_project(world).tells_a_role();
+        "(c) role": |world| Elsewhere::by_other_names(world).tells_a_role();
+        "(d) role": |world| Elsewhere::in_another_group(world).tells_a_role();
         "plan": |world| a_plan_says_what_it_would_create(world);
         control "a first key": |world| a_first_key_is_created(world);
     }
@@ -112,7 +112,7 @@ impl<'a> Elsewhere<'a> {
         told.fold(signed, |settings, (name, value)| settings.with(name, value))
     }
 
-    async fn is_refused_to_itself(self) -> Held {
+    async fn refuses_the_pair_itself(self) -> Held {
         let settings = self.settings(self.world.signed_by(&self.world.lab.old));
         self.world.is_refused(&settings, &[3]).await?;
         let pair = self.world.pair_of(self.place, [ID, SECRET]);
@@ -120,7 +120,7 @@ impl<'a> Elsewhere<'a> {
     }
 
     /// Jobs use the key, and no target holds it: that is refused, or at least said.
-    async fn a_role_is_told(self) -> Held {
+    async fn tells_a_role(self) -> Held {
         let (world, old) = (self.world, &self.world.lab.old.id);
         world.used(old, MINUTE * 10).await;
         let before = world.snapshot().await;

@@ -415,7 +415,6 @@ pub(crate) fn says(ran: &Ran, text: &str) -> bool {
 }
 
 /// Waits until the world shows this, or says that it never did.
-#[allow(unused_macros, reason = "not every group needs it")]
 macro_rules! until {
     ($holds:expr, $what:literal) => {{
         let end = std::time::Instant::now() + std::time::Duration::from_secs(20);
@@ -430,5 +429,4 @@ macro_rules! until {
         }
     }};
 }
-#[allow(unused_imports, reason = "not every group needs it")]
 pub(crate) use until;
