@@ -53,7 +53,12 @@ define fill
 	$(COMPONENT_VENV)/bin/python packaging/ca_bundle.py dist/ca-certificates.crt
 endef
 
-.PHONY: demo test bench bench-check release testbed lint deny prove prove-deep fuzz nightly fire build clean \
+# What tests/cases shows of the first release.
+FIRST := d3db4bf
+FIRST_BINARY := .testbed/0.1.0/keyturn
+CASES = cargo test --locked --profile ci --workspace --test cases
+
+.PHONY: demo test regress bench bench-check release testbed lint deny prove prove-deep fuzz nightly fire build clean \
 	release-arm64 image image-content test-image-content test-image test-component component-needs component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
@@ -64,6 +69,26 @@ demo: testbed build
 test: testbed build lint-lambda
 	$(VENV)/bin/python -m pytest -q testbed/aws
 	cargo test --locked --profile ci --workspace
+
+## regress: what 0.1.0 did wrong, with 0.1.0 and with today's binary; prints the table, and fails when a case is red that isn't in tests/cases/open.txt
+regress: testbed build $(FIRST_BINARY)
+	@rm -f target/cases-0.1.0.tsv target/cases-now.tsv
+	KEYTURN_CASES_BINARY=$(CURDIR)/$(FIRST_BINARY) KEYTURN_CASES_RESULTS=$(CURDIR)/target/cases-0.1.0.tsv $(CASES)
+	KEYTURN_CASES_BINARY=$(CURDIR)/$(BINARY) KEYTURN_CASES_RESULTS=$(CURDIR)/target/cases-now.tsv $(CASES)
+	@sort -o target/cases-0.1.0.tsv target/cases-0.1.0.tsv && sort -o target/cases-now.tsv target/cases-now.tsv
+	@awk -f tests/cases/table.awk tests/cases/open.txt target/cases-0.1.0.tsv target/cases-now.tsv
+
+# From the history, so a shallow clone is not enough. Built once, beginning with the crates of today's build, which saves ten minutes;
+# the program's own are built anew. Only the binary is kept.
+$(FIRST_BINARY): | build
+	rm -rf $(@D)
+	mkdir -p $(@D)/source $(@D)/target
+	git archive $(FIRST) | tar -x -C $(@D)/source
+	cp -a target/ci $(@D)/target
+	rm -rf $(@D)/target/ci/.fingerprint/keyturn-*
+	cargo build --locked --profile ci --workspace --bin keyturn --manifest-path $(@D)/source/Cargo.toml --target-dir $(@D)/target
+	cp $(@D)/target/ci/keyturn $@
+	rm -rf $(@D)/source $(@D)/target
 
 ## prove: the planner against every observation, every order of failures and wrong planners; mutants of it, the sample of the day or SHARD=
 prove: SHELL := /bin/bash -o pipefail
@@ -90,7 +115,7 @@ fuzz: $(CARGO_FUZZ)
 	done
 
 ## nightly: what takes too long for a merge request
-nightly: prove-deep fuzz test-lambda-deep lambda
+nightly: prove-deep regress fuzz test-lambda-deep lambda
 
 ## fire: every request of every kind of run of the real binary, struck by every kind of failure; minutes
 fire: testbed build

@@ -312,6 +312,22 @@ impl Aws {
         Ok(())
     }
 
+    /// Switches a key on again, as an administrator would.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn activate_key(&self, user: &str, id: &str) -> Result<()> {
+        let iam = self.iam();
+        iam.update_access_key()
+            .user_name(user)
+            .access_key_id(id)
+            .status(StatusType::Active)
+            .send()
+            .await?;
+        Ok(())
+    }
+
     /// Puts a key of this age on a user.
     ///
     /// # Errors
@@ -397,6 +413,16 @@ impl Aws {
             .assume_role_policy_document(trust.to_string())
             .send()
             .await?;
+        self.allow_role(name, policy).await
+    }
+
+    /// Gives a role this policy in place of the one it has.
+    ///
+    /// # Errors
+    ///
+    /// When IAM refuses.
+    pub async fn allow_role(&self, name: &str, policy: &str) -> Result<()> {
+        let iam = self.iam();
         iam.put_role_policy()
             .role_name(name)
             .policy_name("keyturn")
