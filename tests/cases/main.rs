@@ -12,8 +12,10 @@
     clippy::print_stdout
 )]
 
+mod answers;
 mod case;
 mod elsewhere;
+mod front;
 mod people;
 mod whose;
 mod world;
@@ -23,7 +25,7 @@ use std::collections::BTreeSet;
 use crate::case::Case;
 
 /// All of them, by what goes wrong.
-const GROUPS: &[&[Case]] = &[whose::CASES, elsewhere::CASES, people::CASES];
+const GROUPS: &[&[Case]] = &[whose::CASES, elsewhere::CASES, people::CASES, answers::CASES];
 
 #[test]
 fn each_open_case_is_one_of_these() {
