@@ -16,6 +16,7 @@ mod answers;
 mod case;
 mod elsewhere;
 mod front;
+mod lags;
 mod people;
 mod whose;
 mod world;
@@ -25,7 +26,13 @@ use std::collections::BTreeSet;
 use crate::case::Case;
 
 /// All of them, by what goes wrong.
-const GROUPS: &[&[Case]] = &[whose::CASES, elsewhere::CASES, people::CASES, answers::CASES];
+const GROUPS: &[&[Case]] = &[
+    whose::CASES,
+    elsewhere::CASES,
+    people::CASES,
+    answers::CASES,
+    lags::CASES,
+];
 
 #[test]
 fn each_open_case_is_one_of_these() {
