@@ -16,6 +16,7 @@ mod answers;
 mod case;
 mod elsewhere;
 mod front;
+mod green;
 mod lags;
 mod people;
 mod whose;
@@ -32,6 +33,7 @@ const GROUPS: &[&[Case]] = &[
     people::CASES,
     answers::CASES,
     lags::CASES,
+    green::CASES,
 ];
 
 #[test]
