@@ -12,8 +12,12 @@
     clippy::print_stdout
 )]
 
+mod answers;
 mod case;
 mod elsewhere;
+mod front;
+mod green;
+mod lags;
 mod people;
 mod whose;
 mod world;
@@ -23,7 +27,14 @@ use std::collections::BTreeSet;
 use crate::case::Case;
 
 /// All of them, by what goes wrong.
-const GROUPS: &[&[Case]] = &[whose::CASES, elsewhere::CASES, people::CASES];
+const GROUPS: &[&[Case]] = &[
+    whose::CASES,
+    elsewhere::CASES,
+    people::CASES,
+    answers::CASES,
+    lags::CASES,
+    green::CASES,
+];
 
 #[test]
 fn each_open_case_is_one_of_these() {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -147,9 +147,14 @@ impl World {
         ran
     }
 
+    /// A run that hasn't begun.
+    pub(crate) fn command(&self, command: &str, settings: &Settings) -> Command {
+        self.lab.command(&[command, "--format", "json"], &settings.0)
+    }
+
     /// Begins a run.
     pub(crate) fn begin(&self, command: &str, settings: &Settings) -> Started {
-        let mut command = self.lab.command(&[command, "--format", "json"], &settings.0);
+        let mut command = self.command(command, settings);
         command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -2,13 +2,14 @@
 //! strikes the chosen one, and judges every change of a key at the instant at which it is made.
 
 use std::io::{Result, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::{Child, Command};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use testbed::message::{Request, Response};
+use testbed::message::Request;
+use testbed::relay::{self, Remote};
 
 use crate::fault::Fault;
 use crate::truth::Truth;
@@ -47,22 +48,15 @@ impl Gate {
 }
 
 fn listen(host: Host, remote: SocketAddr, passing: &Arc<Mutex<Option<Arc<Passage>>>>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
     let passing = Arc::clone(passing);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(stream) = stream else { continue };
-            let Some(passage) = lock(&passing).clone() else {
-                continue;
-            };
-            thread::spawn(move || {
-                // A client that was killed, or gave up, leaves broken connections behind.
-                let _ = passage.serve(stream, host, remote);
-            });
+    relay::listen(move |stream| {
+        let passage = lock(&passing).clone();
+        if let Some(passage) = passage {
+            // A client that was killed, or gave up, leaves broken connections behind.
+            let _ = passage.serve(stream, host, remote);
         }
-    });
-    address
+    })
+    .unwrap()
 }
 
 /// One process, what it asked for, and what befalls it.
@@ -158,11 +152,7 @@ impl Passage {
         let late = lock(&self.state).late.take();
         if let Some((remote, host, request)) = late {
             self.truth
-                .judged(host, &request, || {
-                    let mut stream = TcpStream::connect(remote)?;
-                    stream.write_all(&request.bytes)?;
-                    Response::read(&mut stream)
-                })
+                .judged(host, &request, || Remote::new(remote).exchange(&request.bytes))
                 .unwrap();
         }
     }
@@ -182,7 +172,7 @@ impl Passage {
 
     fn serve(&self, mut client: TcpStream, host: Host, remote: SocketAddr) -> Result<()> {
         client.set_nodelay(true)?;
-        let mut server = Server { remote, stream: None };
+        let mut server = Remote::new(remote);
         while let Some(request) = Request::read(&mut client)? {
             let (number, fault) = self.enter(host, &request);
             let Some(fault) = fault else {
@@ -206,7 +196,7 @@ impl Passage {
         number: usize,
         fault: Fault,
         (host, request): (Host, Request),
-        server: &mut Server,
+        server: &mut Remote,
         client: &mut TcpStream,
     ) -> Result<bool> {
         match fault {
@@ -216,7 +206,7 @@ impl Passage {
                 self.kill();
             }
             Fault::KillLate => {
-                lock(&self.state).late = Some((server.remote, host, request));
+                lock(&self.state).late = Some((server.address, host, request));
                 self.kill();
             }
             Fault::AnswerLost => {
@@ -282,7 +272,7 @@ impl Passage {
         number: usize,
         host: Host,
         request: &Request,
-        server: &mut Server,
+        server: &mut Remote,
     ) -> Result<Vec<u8>> {
         let answer = self
             .truth
@@ -306,25 +296,6 @@ impl Passage {
         let sent = Command::new("kill").args(["-TERM", &id.to_string()]).status();
         assert!(sent.unwrap().success(), "SIGTERM could not be sent");
         state.terminated = Some(Instant::now());
-    }
-}
-
-struct Server {
-    remote: SocketAddr,
-    stream: Option<TcpStream>,
-}
-
-impl Server {
-    fn exchange(&mut self, request: &[u8]) -> Result<Response> {
-        let mut stream = match self.stream.take() {
-            Some(stream) => stream,
-            None => TcpStream::connect(self.remote)?,
-        };
-        stream.set_nodelay(true)?;
-        stream.write_all(request)?;
-        let answer = Response::read(&mut stream)?;
-        self.stream = Some(stream);
-        Ok(answer)
     }
 }
 
