@@ -167,6 +167,10 @@ def _include(entry: dict[str, Any]) -> Iterator[str]:
     effective = {name: given.get(name, about.get("default")) for name, about in declared.items()}
     if not effective["group"] and not effective["project"] and not effective["secret_id"]:
         yield "neither group nor project is given"
+    # A secret may name the other one.
+    names = ("access_key_id_variable", "secret_access_key_variable")
+    if len([name for name in names if effective[name]]) == 1 and not effective["secret_id"]:
+        yield f"{' and '.join(names)}: set both or neither"
     if effective["auth"] == "oidc":
         if not effective["role_arn"]:
             yield "auth oidc needs role_arn"

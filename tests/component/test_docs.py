@@ -41,7 +41,7 @@ def test_an_example_becomes_a_pipeline_with_the_jobs_it_is_for(
     assert f"@{released}" in text
     pasted = text.replace(f"@{released}", f"@{TAG}").replace("/mirrors/keyturn/keyturn/", "/keyturn/keyturn/")
     project = Consumer(tmp_path / "project", published, pasted)
-    scheduled = project.jobs("schedule", ROTATE_KEYS="true")
+    scheduled = project.jobs("schedule", CI_PIPELINE_SCHEDULE_DESCRIPTION="rotate keys")
     names = expected(yaml.safe_load(text))
     assert names <= set(scheduled), scheduled
     for name in names:

@@ -215,6 +215,12 @@ def test_a_plan_says_what_a_rotation_would_do_and_does_none_of_it(
             "AWS_ROLE_ARN is not",
         ),
         ({"group": "platform", "longest_job": "2d"}, {}, "KEYTURN_GRACE"),
+        ({"group": "platform", "access_key_id_variable": "PROD_KEY_ID"}, {}, "KEYTURN_SECRET_ACCESS_KEY_VARIABLE"),
+        (
+            {"group": "platform", "secret_access_key_variable": "PROD_KEY"},
+            {"KEYTURN_ACCESS_KEY_ID_VARIABLE": "OF_ANOTHER_JOB"},
+            "KEYTURN_ACCESS_KEY_ID_VARIABLE",
+        ),
     ],
     ids=[
         "neither group nor project",
@@ -222,6 +228,8 @@ def test_a_plan_says_what_a_rotation_would_do_and_does_none_of_it(
         "a token that is named and missing, where the project has another",
         "no role in the input, where the project has another",
         "a grace shorter than the longest job",
+        "the id's variable named without the secret's",
+        "the secret's variable named without the id's",
     ],
 )
 def test_a_job_with_settings_that_cannot_be_used_fails_says_which_and_touches_nothing(
@@ -236,6 +244,8 @@ def test_a_job_with_settings_that_cannot_be_used_fails_says_which_and_touches_no
     project = consumer(include("rotate", TAG, image=image, **inputs))
     ran = run(project, ROTATE, tell, {**lab.pipeline_variables(lab.deploy), **variables})
     assert ran.code != 0
+    # gitlab-ci-local says how the job's script ended.
+    assert "FAIL 2" in ran.output, ran.output
     rotation = report(ran)
     assert (rotation["outcome"], word in rotation["message"] + rotation["advice"]) == ("failed", True), rotation
     case = ET.fromstring(ran.artifact(ROTATE, "keyturn-junit.xml")).find("testsuite/testcase/error")

@@ -212,6 +212,21 @@ def test_without_a_token_in_the_input_there_is_none_so_that_it_can_come_from_the
     assert received(empty[ROTATE], GITLAB_TOKEN="glpat-of-another-tool")["GITLAB_TOKEN"] == ""
 
 
+@pytest.mark.parametrize("component, job", [("rotate", ROTATE), ("plan", PLAN)])
+def test_without_names_of_variables_the_program_gets_none(component: str, job: str, consumer: Make) -> None:
+    names = ("KEYTURN_ACCESS_KEY_ID_VARIABLE", "KEYTURN_SECRET_ACCESS_KEY_VARIABLE")
+    merged = consumer(include(component, TAG, group="a")).preview()
+    # The program takes empty for unset. What a project sets for other jobs doesn't get through.
+    found = received(merged[job], **dict.fromkeys(names, "OF_ANOTHER_JOB"))
+    assert [found[name] for name in names] == ["", ""]
+
+
+def test_one_name_of_two_reaches_the_program_unchanged(consumer: Make) -> None:
+    merged = consumer(include("rotate", TAG, group="a", access_key_id_variable="THE_ID")).preview()
+    found = received(merged[ROTATE], KEYTURN_SECRET_ACCESS_KEY_VARIABLE="OF_ANOTHER_JOB")
+    assert (found["KEYTURN_ACCESS_KEY_ID_VARIABLE"], found["KEYTURN_SECRET_ACCESS_KEY_VARIABLE"]) == ("THE_ID", "")
+
+
 def test_the_retire_job_can_be_left_out(consumer: Make) -> None:
     jobs = consumer(include("rotate", TAG, group="platform", retire="none", grace="0s")).jobs("schedule")
     assert {name for name, job in jobs.items() if job["when"] != "never"} == {ROTATE}
@@ -257,6 +272,8 @@ def test_an_input_that_cannot_be_used_is_refused_by_its_name(
         ({"group": "a", "grcae": "24h"}, "unknown input grcae"),
         ({}, "neither group nor project"),
         ({"group": "a", "grace": "0s"}, "needs retire: none"),
+        ({"group": "a", "access_key_id_variable": "THE_ID"}, "set both or neither"),
+        ({"group": "a", "secret_access_key_variable": "THE_SECRET"}, "set both or neither"),
         ({"group": "a", "auth": "oidc", "user": "u"}, "auth oidc needs role_arn"),
         ({"group": "a", "auth": "oidc", "role_arn": "arn:aws:iam::1:role/r"}, "auth oidc needs user"),
     ],
@@ -265,6 +282,11 @@ def test_what_only_gitlab_refuses_is_found_in_examples(inputs: dict[str, object]
     found = lint.consumer({"include": [include("rotate", TAG, **inputs)]})
     assert any(finding in one for one in found), found
     assert lint.consumer({"include": [include("rotate", TAG, group="a")]}) == []
+
+
+def test_an_example_that_names_both_variables_passes() -> None:
+    both = {"access_key_id_variable": "THE_ID", "secret_access_key_variable": "THE_SECRET"}
+    assert lint.consumer({"include": [include("rotate", TAG, group="a", **both)]}) == []
 
 
 def test_two_includes_whose_jobs_have_one_name_are_found_as_one_would_be_lost(consumer: Make) -> None:
