@@ -659,7 +659,7 @@ fn teeth() -> Vec<Tooth> {
         tooth(
             "a refusal is believed against what a look shows",
             "a proxy that changes the status of an answer",
-            "I1",
+            "I2",
             Scenario {
                 lies: true,
                 ..one(ROLE, false)
@@ -669,7 +669,7 @@ fn teeth() -> Vec<Tooth> {
         tooth(
             "the same, where the secret is hidden",
             "a proxy that changes the status of an answer",
-            "I1",
+            "I2",
             Scenario {
                 lies: true,
                 ..one(ROLE, true)
