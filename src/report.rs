@@ -105,6 +105,8 @@ pub struct Ending {
     pub message: String,
     /// What to do.
     pub advice: String,
+    /// Whether settings are to blame.
+    pub settings: bool,
     /// When another run can go on.
     pub next_run: Option<Timestamp>,
 }
@@ -117,6 +119,7 @@ impl Ending {
             reason: "converged",
             message: "every target holds the current key".to_owned(),
             advice: "Nothing to do.".to_owned(),
+            settings: false,
             next_run: until,
         }
     }
@@ -128,6 +131,7 @@ impl Ending {
             reason: wait.word(),
             message: wait.to_string(),
             advice: wait.advice().to_owned(),
+            settings: false,
             next_run: wait.until(),
         }
     }
@@ -139,6 +143,7 @@ impl Ending {
             reason: block.word(),
             message: block.to_string(),
             advice: block.advice().to_owned(),
+            settings: false,
             next_run: None,
         }
     }
@@ -150,6 +155,7 @@ impl Ending {
             reason: why.word(),
             message: why.to_string(),
             advice: why.advice().to_owned(),
+            settings: false,
             next_run: None,
         }
     }
@@ -192,11 +198,13 @@ impl From<Failure> for Ending {
             Class::Incomplete => Outcome::Incomplete,
             Class::Settings | Class::Unexpected => Outcome::Failed,
         };
+        let of_settings = failure.class == Class::Settings;
         Ending {
             outcome,
             reason: failure.reason,
             message: failure.message,
             advice: failure.advice,
+            settings: of_settings,
             next_run: None,
         }
     }
@@ -241,6 +249,9 @@ pub struct RotationReport {
     keys: Vec<KeyReport>,
     targets: Vec<TargetReport>,
     steps: Vec<StepReport>,
+    /// Whether settings are to blame, for the exit code.
+    #[serde(skip)]
+    settings: bool,
     /// For metrics; the report has the dates they come from.
     #[serde(skip)]
     vitals: Vitals,
@@ -311,6 +322,7 @@ impl RotationReport {
             reason: ending.reason,
             message: ending.message,
             advice: ending.advice,
+            settings: ending.settings,
             next_run: ending.next_run.map(rfc3339),
             warnings,
             keys: keys
@@ -372,6 +384,7 @@ impl RotationReport {
             reason: ending.reason,
             message: ending.message,
             advice: ending.advice,
+            settings: ending.settings,
             next_run: None,
             warnings: Vec::new(),
             keys: Vec::new(),
@@ -457,8 +470,9 @@ impl Report {
         matches!(self.outcome, Outcome::Converged | Outcome::Waiting)
     }
 
-    /// The exit code that says so. `settings` tells a failure of settings from a defect.
-    pub fn exit(&self, settings: bool) -> Exit {
+    /// The exit code that says so.
+    pub fn exit(&self) -> Exit {
+        let settings = self.rotations.iter().all(|rotation| rotation.settings);
         match self.outcome {
             Outcome::Converged | Outcome::Waiting => Exit::Fine,
             Outcome::Blocked => Exit::Blocked,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::aws::{AwsSettings, Connection};
 use crate::clock::Deadline;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::report::{Command, Exit, Report, RotationReport};
 use crate::rotation::Rotation;
 use crate::secret::Secret;
@@ -37,18 +37,12 @@ pub async fn run(
         }
         Err(failure) => Err(failure),
     };
-    let (rotation, settings_failure) = match opened {
-        Ok(rotation) => (Box::pin(rotation.run()).await, false),
-        Err(failure) => {
-            let of_settings = failure.class == Class::Settings;
-            (
-                RotationReport::not_opened(user, failure).with_warnings(warnings),
-                of_settings,
-            )
-        }
+    let rotation = match opened {
+        Ok(rotation) => Box::pin(rotation.run()).await,
+        Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings),
     };
     let report = Report::new(command, rotation);
-    let exit = report.exit(settings_failure);
+    let exit = report.exit();
     (report, exit)
 }
 

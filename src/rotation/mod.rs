@@ -244,6 +244,7 @@ impl Rotation {
                 reason: "unexpected",
                 message: format!("the run ended before it could {step}"),
                 advice: "Run again, and report this as a defect.".to_owned(),
+                settings: false,
                 next_run: None,
             },
         }
