@@ -2,6 +2,8 @@
 //! that can hold a secret reaches this module.
 
 mod junit;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Write as _;
 
