@@ -1,5 +1,7 @@
 //! What can go wrong, by what it means for the person who reads it.
 
+use planner::Cause;
+
 /// How a failed run ends; the exit code follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Class {
@@ -58,6 +60,16 @@ impl Failure {
             reason,
             message: message.into(),
             advice: advice.into(),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether it can pass by itself.
+    pub fn cause(&self) -> Cause {
+        match self.class {
+            Class::Incomplete => Cause::Passing,
+            Class::Settings | Class::Blocked | Class::Unexpected => Cause::Lasting,
         }
     }
 }

@@ -1,7 +1,5 @@
 //! What was observed, and what this run remembers. Nothing here is a conclusion.
 
-use std::time::Duration;
-
 use crate::step::Step;
 use crate::{KeyId, Timestamp};
 
@@ -17,6 +15,8 @@ pub struct Facts {
     pub keys: Vec<Key>,
     /// The places that hold a key, in the order in which they are written.
     pub targets: Vec<Target>,
+    /// What kept a target from being read may pass by itself.
+    pub passing: bool,
     /// Keys whose ids stand in other variables beside the targets: under another name, or in another scope.
     pub elsewhere: Vec<KeyId>,
     /// The intent record.
@@ -192,6 +192,19 @@ pub struct Intent {
     pub own: bool,
 }
 
+/// How much of a run's time is left, as far as it makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TimeLeft {
+    /// None: nothing more is sent.
+    Over,
+    /// Too little to begin anything.
+    Short,
+    /// Enough for any step but a new key.
+    Enough,
+    /// Enough to create a key, to prove it and to write both halves to every target.
+    Ample,
+}
+
 /// The memory of one process. It is lost with the process; nothing is unsafe without it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Run {
@@ -228,14 +241,24 @@ pub struct Run {
     /// The process was asked to stop.
     pub stopping: bool,
     /// Time left before the run's own deadline.
-    pub time_left: Duration,
+    pub time_left: TimeLeft,
+    /// Keys whose deletion IAM confirmed: a list that shows one lags.
+    pub gone: Vec<KeyId>,
+    /// A key of this run signs from here on.
+    pub switched: bool,
     /// The step that the last full look proposed and that wants a second one.
     pub proposed: Option<Step>,
 }
 
+impl Default for Run {
+    fn default() -> Run {
+        Run::new()
+    }
+}
+
 impl Run {
-    /// A run that has done nothing yet and has this much time.
-    pub fn new(time_left: Duration) -> Run {
+    /// A run that has done nothing yet and has all its time.
+    pub fn new() -> Run {
         Run {
             signer: None,
             in_hand: Vec::new(),
@@ -253,7 +276,9 @@ impl Run {
             inactive_at_start: Vec::new(),
             unclear: Vec::new(),
             stopping: false,
-            time_left,
+            time_left: TimeLeft::Ample,
+            gone: Vec::new(),
+            switched: false,
             proposed: None,
         }
     }
@@ -279,6 +304,15 @@ impl Run {
             | Step::WriteId { .. }
             | Step::Deactivate { .. }
             | Step::Delete { .. } => {}
+        }
+    }
+
+    /// Records that the secret of a key was found, and that STS accepted it.
+    pub fn holds(&mut self, key: KeyId) {
+        for known in [&mut self.in_hand, &mut self.verified] {
+            if !known.contains(&key) {
+                known.push(key);
+            }
         }
     }
 

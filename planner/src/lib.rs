@@ -18,19 +18,21 @@ mod key;
 mod picture;
 pub mod plan;
 pub mod policy;
+mod reconcile;
 pub mod step;
 mod time;
 pub mod world;
 
 pub use facts::{
     Clocks, Facts, IdHalf, IdValue, Intent, Journal, Key, LastUsed, Marker, Pair, Proof, Run, SecretHalf,
-    SecretValue, Service, Status, Target,
+    SecretValue, Service, Status, Target, TimeLeft,
 };
 pub use key::KeyId;
 pub use picture::{Holds, Role, holdings, last_use_matters, names_a_listed_key, roles};
 
 pub use plan::next;
 pub use policy::{Bounds, Policy, PolicyError, Settings};
+pub use reconcile::{Cause, Due, End, Extent, Reconciler, Told, Turn, Unseen};
 pub use step::{Block, Incomplete, Step, Verdict, Wait};
 pub use time::Timestamp;
 pub use world::{World, dry_run};

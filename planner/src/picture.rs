@@ -140,6 +140,32 @@ impl<'a> Picture<'a> {
         self.owners.iter().copied()
     }
 
+    /// The first target whose id is not that of the key its secret belongs to, and that key.
+    pub(crate) fn torn(&self) -> Option<(usize, &'a Pair, KeyId)> {
+        self.owners().find_map(|(target, pair, owner)| match owner {
+            Owner::Proved(key) | Owner::Noted(key) => {
+                (pair.id_key() != Some(key)).then_some((target, pair, key))
+            }
+            Owner::Presumed(_)
+            | Owner::Disabled(_)
+            | Owner::Unlisted(_)
+            | Owner::Nothing
+            | Owner::Unknown => None,
+        })
+    }
+
+    /// The target whose pair the next write would complete.
+    pub(crate) fn mendable(&self) -> Option<usize> {
+        let on_hold = self.owners().any(|(_, pair, _)| pair.hold);
+        let (target, pair, _) = self.torn()?;
+        (!on_hold && !self.lacks_what_may_not_be_created(pair)).then_some(target)
+    }
+
+    /// Whether the id is missing, and settings forbid to create it.
+    pub(crate) fn lacks_what_may_not_be_created(&self, pair: &Pair) -> bool {
+        pair.id.value == IdValue::Missing && !self.policy.settings.create_missing
+    }
+
     /// The first target that could not be read.
     pub(crate) fn unread(&self) -> Option<usize> {
         self.facts

@@ -1,6 +1,6 @@
 //! The rules, in the order in which they apply. One rule, one function; the first that answers decides.
 
-use crate::facts::{Facts, IdValue, Journal, Key, LastUsed, Pair, SecretValue, Service, Status};
+use crate::facts::{Facts, IdValue, Journal, Key, LastUsed, Pair, SecretValue, Service, Status, TimeLeft};
 use crate::picture::{Owner, Picture, Provenance, Quiet};
 use crate::step::{Block, Incomplete, Step, Verdict, Wait};
 use crate::{KeyId, Policy, Timestamp};
@@ -73,7 +73,7 @@ fn undo(picture: &Picture<'_>) -> Option<Verdict> {
     if run.undone || picture.facts.key(own).is_none() && run.undo {
         return Some(why);
     }
-    if run.time_left.is_zero() {
+    if run.time_left == TimeLeft::Over {
         return Some(Verdict::Incomplete(Incomplete::OutOfTime));
     }
     if run.stopping {
@@ -106,20 +106,14 @@ fn another_created_first(picture: &Picture<'_>, own: KeyId) -> bool {
 /// a secret can't be read again. Survives a kill between the two writes of a pair.
 fn repair_torn_pair(picture: &Picture<'_>) -> Option<Verdict> {
     // A run past its deadline writes nothing at all: the proof that no write comes late rests on it.
-    if picture.facts.run.time_left.is_zero() {
+    if picture.facts.run.time_left == TimeLeft::Over {
         return Some(Verdict::Incomplete(Incomplete::OutOfTime));
     }
-    picture.owners().find_map(|(target, pair, owner)| {
-        let (Owner::Proved(key) | Owner::Noted(key)) = owner else {
-            return None;
-        };
-        if pair.id_key() == Some(key) {
-            return None;
-        }
-        if pair.id.value == IdValue::Missing && !picture.policy.settings.create_missing {
-            return Some(Verdict::Blocked(Block::MissingVariable { target }));
-        }
-        Some(Verdict::Do(write_id(target, pair, key)))
+    let (target, pair, key) = picture.torn()?;
+    Some(if picture.lacks_what_may_not_be_created(pair) {
+        Verdict::Blocked(Block::MissingVariable { target })
+    } else {
+        Verdict::Do(write_id(target, pair, key))
     })
 }
 
@@ -129,7 +123,7 @@ fn stop_when_asked(picture: &Picture<'_>) -> Option<Verdict> {
     if run.stopping {
         return Some(Verdict::Incomplete(Incomplete::Interrupted));
     }
-    (run.time_left < picture.policy.step_budget).then_some(Verdict::Incomplete(Incomplete::OutOfTime))
+    (run.time_left < TimeLeft::Enough).then_some(Verdict::Incomplete(Incomplete::OutOfTime))
 }
 
 /// A lost answer to CreateAccessKey is never followed by a second one: the key may exist, and its secret is lost.
@@ -582,7 +576,7 @@ fn create(picture: &Picture<'_>) -> Option<Verdict> {
     {
         return Some(Verdict::Blocked(Block::AllHidden));
     }
-    if run.time_left < policy.create_budget {
+    if run.time_left < TimeLeft::Ample {
         return Some(Verdict::Incomplete(Incomplete::OutOfTime));
     }
     let step = if policy.settings.journal && !run.journaled {

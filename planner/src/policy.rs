@@ -3,7 +3,6 @@
 use std::fmt;
 use std::time::Duration;
 
-const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Bounds on the world that the rules rest on. They are constants of the program, kept together because their
@@ -94,10 +93,6 @@ pub struct Policy {
     pub bounds: Bounds,
     /// Whether this run may create a key: `rotate` may, `retire` never does.
     pub may_create: bool,
-    /// Time that must be left to create a key: to prove it and to write both halves to every target.
-    pub create_budget: Duration,
-    /// Time that must be left to begin any other request.
-    pub step_budget: Duration,
 }
 
 /// Settings that contradict each other. The text has the arithmetic.
@@ -181,8 +176,6 @@ impl Policy {
             settings,
             bounds,
             may_create,
-            create_budget: MINUTE * 2,
-            step_budget: MINUTE / 2,
         })
     }
 

@@ -5,7 +5,7 @@ use crate::facts::{
     Clocks, Facts, IdValue, Intent, Journal, Key, LastUsed, Marker, Pair, Proof, Run, SecretValue, Status,
     Target,
 };
-use crate::plan::next;
+use crate::reconcile::{End, Extent, Reconciler, Told, Turn};
 use crate::{KeyId, Policy, Step, Verdict};
 
 /// What exists: the user's keys, what the variables hold, the intent record, and the time.
@@ -45,6 +45,7 @@ impl World {
             full: true,
             keys: self.keys.clone(),
             targets: self.targets.clone(),
+            passing: false,
             elsewhere: self.elsewhere.clone(),
             journal: self.journal,
             alone: self.alone,
@@ -108,53 +109,35 @@ impl World {
     }
 }
 
-/// More steps than any run takes: two targets need ten.
-const ENOUGH: usize = 100;
+/// More turns than any run takes: two targets need ten steps, and a look or two for each.
+const ENOUGH: usize = 200;
 
 /// What a run that met no failure would do from here, and how it would end.
 pub fn dry_run(facts: &Facts, policy: &Policy) -> (Vec<Step>, Verdict) {
     let new = KeyId::hypothetical();
     let mut world = World::of(facts);
     let mut facts = facts.clone();
+    let (left, stopping) = (facts.run.time_left, facts.run.stopping);
+    let mut run = Reconciler::after_a_look(facts.run.clone());
     let mut steps = Vec::new();
     for _ in 0..ENOUGH {
-        match next(&facts, policy) {
-            Verdict::Look(step) => {
-                let mut run = facts.run.clone();
-                run.proposed = facts.full.then_some(step);
-                facts = world.look(run);
+        match run.turn(Some(&mut facts), left, stopping, policy) {
+            Turn::Observe(extent) => {
+                facts = world.look(run.run.clone());
+                facts.full = extent == Extent::Full;
             }
-            Verdict::Do(step) => {
-                let mut run = facts.run.clone();
-                run.begin(step, &facts.keys);
+            Turn::Perform(step) => {
                 world.apply(step, new);
-                succeeded(&mut run, step, new);
                 steps.push(step);
-                facts = world.look(run);
+                let created = step == Step::Create;
+                run.told(step, if created { Told::Created(new) } else { Told::Done });
+                // What it changed, as the answer would say; the rest is as it was seen.
+                facts = world.look(run.run.clone());
+                facts.full = false;
             }
-            end @ (Verdict::Converged { .. }
-            | Verdict::Wait(_)
-            | Verdict::Blocked(_)
-            | Verdict::Incomplete(_)) => {
-                return (steps, end);
-            }
+            Turn::End(End::Decided(end)) => return (steps, end),
+            Turn::Pause(_) | Turn::End(End::Failed(_) | End::Unseen | End::Cut | End::CutShort(_)) => break,
         }
     }
     (steps, Verdict::Incomplete(crate::Incomplete::OutOfTime))
-}
-
-/// What a run remembers of a step that succeeded.
-pub fn succeeded(run: &mut Run, step: Step, new: KeyId) {
-    match step {
-        Step::Journal => run.journaled = true,
-        Step::CloseIntent => run.journaled = false,
-        Step::Create => run.created(new),
-        Step::Verify { key } => run.verified.push(key),
-        Step::WriteSecret { .. }
-        | Step::WriteId { .. }
-        | Step::SwitchSigner { .. }
-        | Step::Deactivate { .. }
-        | Step::Delete { .. } => {}
-        Step::Undo { .. } => run.undone = true,
-    }
 }

@@ -36,6 +36,7 @@ impl fmt::Display for Breach {
             elsewhere,
             journal,
             alone,
+            passing: _,
             run,
         } = &self.facts;
         writeln!(f, "{}; yet: {}", self.law, common::words(&self.verdict))?;

@@ -13,11 +13,11 @@ mod model;
 
 use std::fmt::Write as _;
 
-use model::process::{Act, Phase, Process, Settled};
+use model::process::{Act, Phase, Process, Settled, id};
 use model::scenario::{Scenario, Signer};
 use model::search::Search;
 use model::world::*;
-use planner::Verdict;
+use planner::{Cause, End, Told};
 
 /// What befalls a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,15 +90,8 @@ fn place(target: usize) -> &'static str {
     ["first", "second"][target]
 }
 
-fn ended(verdict: Option<&Verdict>) -> &'static str {
-    match verdict {
-        None => "no credential",
-        Some(Verdict::Converged { .. }) => "converged",
-        Some(Verdict::Wait(wait)) => wait.word(),
-        Some(Verdict::Blocked(block)) => block.word(),
-        Some(Verdict::Incomplete(why)) => why.word(),
-        Some(Verdict::Look(_) | Verdict::Do(_)) => "goes on",
-    }
+fn ended(end: Option<&End>) -> &'static str {
+    end.map_or("no credential", End::word)
 }
 
 /// Runs one process to its end. The fate befalls the request with this number; what was asked of each is noted.
@@ -106,26 +99,23 @@ fn run(
     search: &Search<'_>,
     mut world: World,
     fate: Option<(usize, Fate)>,
-) -> (World, Vec<Asked>, Option<Verdict>, bool) {
-    let scenario = search.scenario;
+) -> (World, Vec<Asked>, Option<End>, bool) {
+    let (scenario, policy, looper) = (search.scenario, &search.policy, &*search.looper);
     let mut asked = Vec::new();
     let Some(mut process) = Process::start(&world, scenario) else {
         return (world, asked, None, true);
     };
-    let settle = |process: &mut Process, world: &World| {
-        process.settle(world, scenario, &search.policy, search.planner, false)
-    };
     for _ in 0..200 {
-        match process.phase {
-            Phase::Read(target) => process.read(&world, scenario, target, false),
+        let settled = match process.phase {
+            Phase::Read(target) => {
+                process.read(&world, scenario, target, false);
+                continue;
+            }
             Phase::List | Phase::Decide => {
                 process.list(&world, 0);
-                if let Settled::Ended(end) = settle(&mut process, &world) {
-                    return (world, asked, Some(end), true);
-                }
+                process.settle(&world, scenario, policy, looper, false)
             }
             Phase::Send => {
-                process.begin();
                 let orphan = matches!(process.act, Act::Delete(key) if !world.key(key).published);
                 asked.push(Asked {
                     act: process.act,
@@ -134,50 +124,36 @@ fn run(
                 let fate = fate
                     .filter(|(number, _)| *number + 1 == asked.len())
                     .map(|(_, fate)| fate);
-                let request = process.request(&world, scenario);
                 if fate == Some(Fate::DiesBefore) {
                     return (world, asked, None, false);
                 }
-                let Some(request) = request else {
-                    match process.act {
-                        Act::Verify(key) => {
-                            if let Some(key) = world.keys.get_mut(usize::from(key)) {
-                                key.proved = true;
-                            }
-                            process.proved(true);
-                        }
-                        _ => process.switched(),
+                let mut key = NONE;
+                match process.request(&world, scenario) {
+                    Some(request) if !matches!(fate, Some(Fate::NeverArrives | Fate::Refused)) => {
+                        key = world.apply(&request, scenario);
                     }
-                    if fate == Some(Fate::DiesAfter) {
-                        return (world, asked, None, false);
-                    }
-                    continue;
-                };
-                let key = match fate {
-                    Some(Fate::NeverArrives | Fate::Refused) => NONE,
-                    _ => world.apply(&request, scenario),
-                };
-                match fate {
+                    Some(_) => {}
                     None => {
-                        if process.done(&world, key, scenario)
-                            && let Settled::Ended(end) = settle(&mut process, &world)
+                        if let Act::Verify(key) = process.act
+                            && let Some(key) = world.keys.get_mut(usize::from(key))
                         {
-                            return (world, asked, Some(end), true);
+                            key.proved = true;
                         }
-                    }
-                    Some(Fate::DiesBefore | Fate::DiesAfter) => return (world, asked, None, false),
-                    Some(Fate::AnswerLost | Fate::NeverArrives) => {
-                        if !process.unclear() {
-                            return (world, asked, None, true);
-                        }
-                    }
-                    Some(Fate::Refused) => {
-                        if !process.refused() {
-                            return (world, asked, None, true);
-                        }
+                        process.switched();
                     }
                 }
+                let told = match fate {
+                    Some(Fate::DiesBefore | Fate::DiesAfter) => return (world, asked, None, false),
+                    Some(Fate::AnswerLost | Fate::NeverArrives) => Told::Unknown(Cause::Passing),
+                    Some(Fate::Refused) => Told::Refused(Cause::Lasting),
+                    None if process.act == Act::Create => Told::Created(id(key)),
+                    None => Told::Done,
+                };
+                process.told(&world, scenario, policy, looper, told)
             }
+        };
+        if let Settled::Ended(end) = settled {
+            return (world, asked, Some(end), true);
         }
     }
     unreachable!("a run has an end");
@@ -258,7 +234,7 @@ fn table(text: &mut String, search: &Search<'_>, world: &World, names: Names) {
                 (_, false) => "killed",
                 (None, true) => "fails, with the reason",
                 // The program ends with the remote's own words for it.
-                (Some(Verdict::Incomplete(_)), true) if fate == Fate::Refused => "fails, with the reason",
+                (Some(End::Failed(_)), true) => "fails, with the reason",
                 (Some(end), true) => ended(Some(end)),
             };
             for pair in &after.pairs[..targets] {

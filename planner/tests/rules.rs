@@ -749,15 +749,15 @@ fn a_key_is_created_only_with_the_time_left_to_publish_it() {
         with(
             look(&[key("OLD", 90 * DAY)], &[readable("OLD", "OLD")]),
             |facts| {
-                facts.run.time_left = secs(time);
+                facts.run.time_left = time;
             },
         )
     };
-    assert_eq!(decide(&left(2 * MINUTE)), "journal");
-    assert_eq!(decide(&left(2 * MINUTE - 1)), "incomplete out_of_time");
-    let publishing = |time| with(created(), |facts| facts.run.time_left = secs(time));
-    assert_eq!(decide(&publishing(30)), "write_secret 0 NEW");
-    assert_eq!(decide(&publishing(29)), "incomplete out_of_time");
+    assert_eq!(decide(&left(TimeLeft::Ample)), "journal");
+    assert_eq!(decide(&left(TimeLeft::Enough)), "incomplete out_of_time");
+    let publishing = |time| with(created(), |facts| facts.run.time_left = time);
+    assert_eq!(decide(&publishing(TimeLeft::Enough)), "write_secret 0 NEW");
+    assert_eq!(decide(&publishing(TimeLeft::Short)), "incomplete out_of_time");
 }
 
 #[test]
@@ -1156,7 +1156,7 @@ fn a_run_past_its_deadline_writes_nothing_not_even_a_repair() {
         &[marked(readable("OLD", "NEW"), "NEW", "OLD", None, HOUR)],
     );
     assert!(decide(&torn).starts_with("write_id 0 NEW"), "{}", decide(&torn));
-    let late = with(torn, |facts| facts.run.time_left = Duration::ZERO);
+    let late = with(torn, |facts| facts.run.time_left = TimeLeft::Over);
     assert_eq!(decide(&late), "incomplete out_of_time");
 }
 

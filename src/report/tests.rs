@@ -78,20 +78,16 @@ fn facts(keys: Vec<Key>, targets: Vec<Target>) -> Facts {
         full: true,
         keys,
         targets,
+        passing: false,
         elsewhere: Vec::new(),
         journal: Journal::Read(None),
         alone: true,
-        run: Run::new(Duration::from_secs(600)),
+        run: Run::new(),
     }
 }
 
 fn policy() -> Policy {
-    let budget = Duration::from_secs(60);
-    Policy {
-        create_budget: budget,
-        step_budget: budget,
-        ..Policy::new(Settings::default(), planner::Bounds::DEFAULT, true).unwrap()
-    }
+    Policy::new(Settings::default(), planner::Bounds::DEFAULT, true).unwrap()
 }
 
 fn step(step: &'static str, key: Option<&str>, target: Option<&str>) -> Performed {
@@ -131,10 +127,10 @@ fn opened(
 }
 
 /// The three forms of each of these reports.
-fn forms(name: &str, reports: &[Report], of_settings: bool) {
+fn forms(name: &str, reports: &[Report]) {
     let all = |form: &dyn Fn(&Report) -> String| -> String { reports.iter().map(form).collect() };
     let text = all(&|report| {
-        let exit = report.exit(of_settings).code();
+        let exit = report.exit().code();
         format!("[exit {exit}] {}\n{}\n", report.summary(), report.text())
     });
     same(&format!("{name}_text"), &text);
@@ -153,7 +149,7 @@ fn same(name: &str, text: &str) {
 fn endings(name: &str, endings: Vec<Ending>) {
     let report = |ending| opened(Command::Rotate, None, &[], Vec::new(), &[], ending);
     let reports: Vec<Report> = endings.into_iter().map(report).collect();
-    forms(name, &reports, false);
+    forms(name, &reports);
 }
 
 #[test]
@@ -227,7 +223,7 @@ fn a_failure_of_each_class_before_the_rotation_was_opened() {
     );
     let warnings = vec!["KEYTURN_GRACES means nothing; KEYTURN_GRACE does".to_owned()];
     let rotation = RotationReport::not_opened(None, settings).with_warnings(warnings);
-    forms("settings", &[Report::new(Command::Plan, rotation)], true);
+    forms("settings", &[Report::new(Command::Plan, rotation)]);
 
     let unexpected = Failure {
         class: crate::failure::Class::Unexpected,
@@ -253,7 +249,7 @@ fn a_failure_of_each_class_before_the_rotation_was_opened() {
             RotationReport::not_opened(Some("deploy"), failure),
         )
     };
-    forms("not_opened", &others.map(report), false);
+    forms("not_opened", &others.map(report));
 }
 
 #[test]
@@ -283,7 +279,7 @@ fn one_target_from_the_journal_to_the_last_write() {
     };
     let warned = ["the GitLab token expires in 6 days", "a second\nline & more"];
     let reports = [report(Command::Rotate, &[]), report(Command::Plan, &warned)];
-    forms("one_target", &reports, false);
+    forms("one_target", &reports);
     for report in &reports {
         let vitals = Vitals {
             key_age: Some(Duration::from_secs(10)),
@@ -320,5 +316,5 @@ fn two_targets_of_which_one_is_torn_or_unread() {
             blocked,
         ),
     ];
-    forms("two_targets", &reports, false);
+    forms("two_targets", &reports);
 }

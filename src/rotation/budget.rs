@@ -12,6 +12,24 @@ const BETWEEN: Duration = Duration::from_secs(2);
 /// Both halves of a pair, each answered at the last moment. More attempts are made only while there is time for more.
 const PAIR: Duration = gitlab::ANSWERED_WITHIN.saturating_mul(2);
 
+/// What must be left of a run's time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budgets {
+    /// To create a key.
+    pub(super) create: Duration,
+    /// To begin any other step.
+    pub(super) step: Duration,
+}
+
+impl Budgets {
+    pub(super) fn of(settle: Duration, targets: usize) -> Budgets {
+        Budgets {
+            create: create_budget(settle, targets),
+            step: step_budget(),
+        }
+    }
+}
+
 /// What a key takes from the request that creates it to the second half of its last pair, when each answer comes just before
 /// it would be given up: creation, proof, the look before the first write, and both writes to each target.
 pub fn create_budget(settle: Duration, targets: usize) -> Duration {

@@ -1,6 +1,6 @@
-//! The circle: observe, ask the planner for one step, perform it, observe again, until there is nothing left to do.
+//! One rotation: look, ask the planner's loop what to do, do it, tell what came of it, until the loop is at its end.
 //!
-//! No choice is made here. What to do is `planner::next`'s answer; this module only carries it out and says what it saw.
+//! No choice is made here. What to do is the answer of `planner::Reconciler`; this module carries it out and says what it saw.
 //! Nothing is kept between runs: a new run and a resumed run are the same run.
 
 mod budget;
@@ -12,28 +12,28 @@ mod time;
 
 use std::time::Duration;
 
-use planner::{Facts, Incomplete, KeyId, Policy, Run, Step, Verdict, next};
+use planner::{End, Extent, Facts, Incomplete, KeyId, Policy, Reconciler, Step, Told, Turn, Unseen, Verdict};
 
 use crate::aws::Connection;
 use crate::clock::Deadline;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
 use crate::stop::Stop;
 
+use budget::Budgets;
 pub use budget::create_budget;
-use time::{Pauses, in_time};
-
-/// A step without an answer is tried again after a full look, this often in one run.
-const SECOND_CHANCES: u32 = 2;
+use perform::NotDone;
+use time::in_time;
 
 /// One rotation in progress.
 pub struct Rotation {
     command: Command,
     settings: Settings,
     policy: Policy,
+    budgets: Budgets,
     aws: Connection,
     gitlab: Gitlab,
     version: Version,
@@ -53,19 +53,18 @@ pub struct Rotation {
     use_unread: Option<Failure>,
     /// Keys that somebody used, other than to ask STS.
     used: Vec<KeyId>,
-    /// Keys whose deletion was confirmed: a list that shows one lags.
-    gone: Vec<KeyId>,
     /// The identity that signs may deactivate and delete keys.
     may_retire: bool,
-    /// Requests are signed by the new key from here on.
-    switched: bool,
     /// The key this run created, in case a list that lags does not show it.
     created: Option<planner::Key>,
-    run: Run,
+    reconciler: Reconciler,
     deadline: Deadline,
     stop: Stop,
     steps: Vec<Performed>,
+    /// Why the last step failed that did.
     trouble: Option<Failure>,
+    /// Why the last look failed that did.
+    blind: Option<Failure>,
     warnings: Vec<String>,
     token_left: Option<Duration>,
 }
@@ -76,10 +75,10 @@ impl Rotation {
         &self.user
     }
 
-    /// Runs the circle to its end and reports.
+    /// Runs the loop to its end and reports.
     pub async fn run(mut self) -> RotationReport {
         let (deadline, stop) = (self.deadline, self.stop.clone());
-        let mut facts = match in_time(deadline, &stop, self.look()).await {
+        let mut facts = match in_time(deadline, &stop, self.look(Extent::Full)).await {
             Some(Ok(facts)) => facts,
             Some(Err(failure)) => return self.report(None, Ending::from(failure)),
             None => {
@@ -90,110 +89,107 @@ impl Rotation {
         if let Some(failure) = open::user_missing(&self.settings, &self.user, &facts) {
             return self.report(Some(&facts), Ending::from(failure));
         }
-        self.run.inactive_at_start = observe::inactive(&facts);
-        facts.run = self.run.clone();
+        self.reconciler.looked(&facts);
         let (facts, ending) = match self.command {
             Command::Plan => {
+                facts.run = self.reconciler.run.clone();
                 let (steps, verdict) = planner::dry_run(&facts, &self.policy);
                 for step in steps {
                     self.note(step);
                 }
-                let ending = self.ending(verdict, &facts);
+                let ending = self.decided(verdict, &facts);
                 (facts, ending)
             }
-            Command::Rotate | Command::Retire => self.circle(facts).await,
+            Command::Rotate | Command::Retire => self.reconcile(facts).await,
         };
         self.report(Some(&facts), ending)
     }
 
-    /// Observe, decide, perform.
-    async fn circle(&mut self, mut facts: Facts) -> (Facts, Ending) {
-        let mut chances = SECOND_CHANCES;
-        let mut pauses = Pauses::default();
-        let mut refused = None;
+    /// Carries out what the loop asks for, and tells it what came of that. It makes no choice.
+    async fn reconcile(&mut self, mut facts: Facts) -> (Facts, Ending) {
         loop {
-            self.run.stopping = self.stop.asked();
-            self.run.time_left = self.deadline.left();
-            facts.run = self.run.clone();
-            let verdict = next(&facts, &self.policy);
-            tracing::debug!(?verdict, full = facts.full, "decided");
-            match verdict {
-                Verdict::Look(step) => self.run.proposed = facts.full.then_some(step),
-                Verdict::Do(step) => {
-                    if refused == Some(step)
-                        && let Some(failure) = self.trouble.clone()
-                    {
-                        let torn = self.torn_name(&facts);
-                        return (facts, Ending::from(failure).with_torn(torn));
-                    }
-                    // Recorded before the request leaves: no lost answer may find a run that believes it sent nothing.
-                    self.run.begin(step, &facts.keys);
-                    let (deadline, stop) = (self.deadline, self.stop.clone());
-                    let Some(done) = in_time(deadline, &stop, self.perform(step, &mut facts)).await else {
-                        let ending = self.cut_short(step, &facts);
-                        return (facts, ending);
+            let (left, stopping) = (self.time_left(), self.stop.asked());
+            let turn = self
+                .reconciler
+                .turn(Some(&mut facts), left, stopping, &self.policy);
+            tracing::debug!(?turn, full = facts.full, "decided");
+            let (deadline, stop) = (self.deadline, self.stop.clone());
+            match turn {
+                Turn::Observe(extent) => match in_time(deadline, &stop, self.look(extent)).await {
+                    Some(Ok(looked)) => facts = looked,
+                    Some(Err(failure)) => self.unseen(failure),
+                    None => self.reconciler.unseen(Unseen::Cut),
+                },
+                Turn::Perform(step) => {
+                    let told = match in_time(deadline, &stop, self.perform(step, &mut facts)).await {
+                        Some(Ok(told)) => told,
+                        Some(Err(not_done)) => self.not_done(step, not_done),
+                        None => Told::Cut,
                     };
-                    match done {
-                        Ok(perform::Done::Folded) => continue,
-                        Ok(perform::Done::LookAgain) => {}
-                        Err(not_done) => {
-                            // The half that completes a pair is tried for as long as there is time.
-                            let mends = matches!(step, Step::WriteId { .. })
-                                && self.torn_target(&facts).is_some()
-                                && not_done.failure().class == Class::Incomplete
-                                && self.pause(&mut pauses).await;
-                            let ends = match &not_done {
-                                perform::NotDone::Refused(_) => {
-                                    self.run.refused(step);
-                                    self.run.denied |=
-                                        step == Step::Create && not_done.failure().reason == "access_denied";
-                                    refused = (!mends).then_some(step);
-                                    step == Step::Create && !self.run.denied
-                                }
-                                perform::NotDone::Unclear(_) => {
-                                    self.run.unclear(step);
-                                    // Another variable may have been overwritten: no request more.
-                                    not_done.failure().class == Class::Blocked || chances == 0 && !mends
-                                }
-                            };
-                            let failure = not_done.failure().clone();
-                            // The refusal of a key is what the run ends with, whatever comes of its intent.
-                            if step != Step::CloseIntent {
-                                self.trouble = Some(failure.clone());
-                            }
-                            if ends {
-                                let torn = self.torn_name(&facts);
-                                return (facts, Ending::from(failure).with_torn(torn));
-                            }
-                            if matches!(not_done, perform::NotDone::Unclear(_)) && !mends {
-                                chances -= 1;
-                            }
-                        }
-                    }
+                    self.reconciler.told(step, told);
                 }
-                // An end is believed only after everything was read again.
-                Verdict::Converged { .. } | Verdict::Wait(_) | Verdict::Blocked(_) if !facts.full => {}
-                Verdict::Converged { .. }
-                | Verdict::Wait(_)
-                | Verdict::Blocked(_)
-                | Verdict::Incomplete(_) => {
-                    let torn = self.torn_name(&facts);
-                    let ending = self.ending(verdict, &facts).with_torn(torn);
+                Turn::Pause(before) => self.pause(before).await,
+                Turn::End(end) => {
+                    let torn = self.reconciler.torn_target(&facts, &self.policy);
+                    let torn = torn.map(|target| self.target_name(target));
+                    let ending = self.ending(end, &facts).with_torn(torn);
                     return (facts, ending);
                 }
             }
-            facts = match self.look_again(&facts, &mut pauses).await {
-                Ok(looked) => looked,
-                Err(ending) => {
-                    let denied = self.trouble.clone().filter(|_| self.run.denied);
-                    return (facts, denied.map_or(ending, Ending::from));
-                }
-            };
+        }
+    }
+
+    /// Keeps why a step was not done, or may not have been, and says of which kind that is.
+    fn not_done(&mut self, step: Step, not_done: NotDone) -> Told {
+        let cause = not_done.failure().cause();
+        let told = match &not_done {
+            NotDone::Refused(failure) if failure.reason == "access_denied" => Told::Denied,
+            NotDone::Refused(_) => Told::Refused(cause),
+            NotDone::Unclear(_) => Told::Unknown(cause),
+        };
+        // The refusal of a key is what the run ends with, whatever comes of its intent.
+        if step != Step::CloseIntent {
+            self.trouble = Some(not_done.into_failure());
+        }
+        told
+    }
+
+    /// Keeps why a look showed nothing.
+    fn unseen(&mut self, failure: Failure) {
+        let refused = failure.reason == "credential_refused";
+        self.reconciler.unseen(if refused {
+            Unseen::SignerRefused
+        } else {
+            Unseen::Failed(failure.cause())
+        });
+        self.blind = Some(if refused && self.reconciler.run.switched {
+            Failure::incomplete(
+                "key_not_live",
+                format!(
+                    "{}, and STS did: it is new, and IAM may need longer",
+                    failure.message
+                ),
+            )
+        } else {
+            failure
+        });
+    }
+
+    /// How the loop's end ends the run.
+    fn ending(&self, end: End, facts: &Facts) -> Ending {
+        let said =
+            |failure: &Option<Failure>| failure.clone().unwrap_or(perform::unexpected("nothing says why"));
+        match end {
+            End::Decided(verdict) => self.decided(verdict, facts),
+            End::Failed(_) => Ending::from(said(&self.trouble)),
+            End::Unseen => Ending::from(said(&self.blind)),
+            End::Cut => self.out_of_time(),
+            End::CutShort(step) => self.cut_short(step),
         }
     }
 
     /// How a verdict ends the run. Where a remote's own words explain it better, they are used.
-    fn ending(&self, verdict: Verdict, facts: &Facts) -> Ending {
+    fn decided(&self, verdict: Verdict, facts: &Facts) -> Ending {
         let trouble = || self.trouble.clone().map(Ending::from);
         match verdict {
             Verdict::Converged { until } => Ending::converged(until),

@@ -2,8 +2,8 @@
 //! a variable refers to can be in the list.
 
 use planner::{
-    Clocks, Facts, IdHalf, IdValue, Journal, Key, KeyId, LastUsed, Pair, Proof, SecretHalf, SecretValue,
-    Service, Status, Target,
+    Cause, Clocks, Extent, Facts, IdHalf, IdValue, Journal, Key, KeyId, LastUsed, Pair, Proof, SecretHalf,
+    SecretValue, Service, Status, Target,
 };
 
 use super::Rotation;
@@ -15,16 +15,19 @@ use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
 
 impl Rotation {
-    /// Reads every variable and every key.
-    pub(super) async fn look(&mut self) -> Result<Facts, Failure> {
+    /// Reads every variable and every key, and in a full look when each was last used.
+    pub(super) async fn look(&mut self, extent: Extent) -> Result<Facts, Failure> {
         self.read_variables().await;
         // With a single target there is nothing to repair that was read.
         if let [Err(failure)] = self.seen.as_slice() {
             return Err(failure.clone());
         }
         let mut keys = self.list_keys().await?;
-        self.read_last_uses(&mut keys).await?;
-        self.facts(keys, true).await
+        let full = extent == Extent::Full;
+        if full {
+            self.read_last_uses(&mut keys).await?;
+        }
+        self.facts(keys, full).await
     }
 
     /// When the keys were last used, of those where it makes a difference; a plan also tells of later steps. It is read before
@@ -78,10 +81,10 @@ impl Rotation {
     /// The user's keys. A key that this run created exists even where the list does not show it yet.
     pub(super) async fn list_keys(&self) -> Result<Vec<Key>, Failure> {
         let mut keys = self.aws.list_keys(&self.user).await?;
-        keys.retain(|key| !self.gone.contains(&key.id));
+        keys.retain(|key| !self.reconciler.run.gone.contains(&key.id));
         if let Some(own) = self
             .created
-            .filter(|own| !self.run.undo && !keys.iter().any(|key| key.id == own.id))
+            .filter(|own| !self.reconciler.run.undo && !keys.iter().any(|key| key.id == own.id))
         {
             keys.push(own);
         }
@@ -97,15 +100,18 @@ impl Rotation {
         let held_elsewhere = |key: &KeyId| self.places(*key).next().is_some();
         let elsewhere = keys.iter().map(|key| key.id).filter(held_elsewhere).collect();
         let (journal, alone) = self.journal()?;
+        let mut failures = self.seen.iter().filter_map(|seen| seen.as_ref().err());
+        let passing = failures.any(|failure| failure.cause() == Cause::Passing);
         Ok(Facts {
             clocks: self.clocks()?,
             full,
+            passing,
             elsewhere,
             keys,
             targets,
             journal,
             alone,
-            run: self.run.clone(),
+            run: self.reconciler.run.clone(),
         })
     }
 
@@ -249,8 +255,6 @@ impl Rotation {
             match self.aws.ask(&pair).await {
                 Answer::Accepted(caller) if self.is_user(&caller) => {
                     self.proved.push((id, secret.clone()));
-                    self.run.in_hand.push(id);
-                    self.run.verified.push(id);
                     self.hand.push(pair);
                     return Proof::Of(id);
                 }
@@ -300,16 +304,6 @@ impl Rotation {
         caller.account == self.account
             && matches!(&caller.kind, CallerKind::User { name } if *name == self.user)
     }
-}
-
-/// The keys that are Inactive in this look.
-pub(super) fn inactive(facts: &Facts) -> Vec<KeyId> {
-    facts
-        .keys
-        .iter()
-        .filter(|key| key.status == Status::Inactive)
-        .map(|key| key.id)
-        .collect()
 }
 
 /// A key as CreateAccessKey returns it.

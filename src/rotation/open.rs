@@ -4,10 +4,10 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use planner::{Facts, Policy, Run, Target, Timestamp};
+use planner::{Facts, Policy, Reconciler, Target, Timestamp};
 
 use super::Rotation;
-use super::budget::{create_budget, step_budget};
+use super::budget::Budgets;
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
@@ -42,7 +42,7 @@ impl Rotation {
             ca_pem: settings.gitlab.ca_pem.clone(),
         })?
         .until(deadline);
-        let mut policy = Policy::new(
+        let policy = Policy::new(
             settings.policy,
             planner::Bounds::DEFAULT,
             command != Command::Retire,
@@ -54,8 +54,7 @@ impl Rotation {
                 "Change the setting.",
             )
         })?;
-        policy.create_budget = create_budget(settings.settle, settings.containers.len());
-        policy.step_budget = step_budget();
+        let budgets = Budgets::of(settings.settle, settings.containers.len());
         let mut warnings = settings.warnings.clone();
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
@@ -70,15 +69,13 @@ impl Rotation {
         let token_left = check_token(&gitlab, command, deadline, &mut warnings).await?;
         let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
         let user = user_of(&settings, &caller)?;
-        let mut run = Run::new(deadline.left());
+        let mut signs = None;
         let mut hand = Vec::new();
         let mut proved = Vec::new();
         if let Some(pair) =
             pair.filter(|_| matches!(&caller.kind, CallerKind::User { name } if *name == user))
         {
-            run.signer = Some(pair.id);
-            run.in_hand.push(pair.id);
-            run.verified.push(pair.id);
+            signs = Some(pair.id);
             proved.push((pair.id, pair.secret.clone()));
             hand.push(pair);
         }
@@ -86,6 +83,7 @@ impl Rotation {
             command,
             settings,
             policy,
+            budgets,
             aws,
             gitlab,
             version,
@@ -98,15 +96,14 @@ impl Rotation {
             inconclusive: None,
             use_unread: None,
             used: Vec::new(),
-            gone: Vec::new(),
             may_retire: false,
-            switched: false,
             created: None,
-            run,
+            reconciler: Reconciler::new(signs),
             deadline,
             stop,
             steps: Vec::new(),
             trouble: None,
+            blind: None,
             warnings,
             token_left,
         })

@@ -1,6 +1,6 @@
 //! Performing one step. Each sends one change and says what is known of it; what follows is for the planner to decide.
 
-use planner::{Facts, Intent, Journal, KeyId, Marker, Step};
+use planner::{Facts, Intent, Journal, KeyId, Marker, Step, TimeLeft, Told};
 
 use super::budget::PROOF_BUDGET;
 use super::{Rotation, observe};
@@ -14,14 +14,6 @@ const HIDES: Version = Version { major: 17, minor: 4 };
 const JOURNAL_DESCRIPTION: &str =
     "keyturn: when a new access key was last about to be created. Not a secret; do not edit.";
 
-/// A step that was done.
-pub(super) enum Done {
-    /// Its answer was folded into the facts.
-    Folded,
-    /// Everything is to be read again.
-    LookAgain,
-}
-
 /// A step that was not done, or may not have been.
 pub(super) enum NotDone {
     /// It did not take effect and will not.
@@ -32,6 +24,12 @@ pub(super) enum NotDone {
 
 impl NotDone {
     pub(super) fn failure(&self) -> &Failure {
+        match self {
+            NotDone::Refused(failure) | NotDone::Unclear(failure) => failure,
+        }
+    }
+
+    pub(super) fn into_failure(self) -> Failure {
         match self {
             NotDone::Refused(failure) | NotDone::Unclear(failure) => failure,
         }
@@ -49,7 +47,7 @@ impl<T> Written<T> {
 }
 
 impl Rotation {
-    pub(super) async fn perform(&mut self, step: Step, facts: &mut Facts) -> Result<Done, NotDone> {
+    pub(super) async fn perform(&mut self, step: Step, facts: &mut Facts) -> Result<Told, NotDone> {
         match step {
             Step::Journal => {
                 self.check_rights(facts).await?;
@@ -58,9 +56,12 @@ impl Rotation {
             Step::CloseIntent => self.write_intent(facts, true).await?,
             Step::Create => {
                 self.check_rights(facts).await?;
-                self.create(facts).await?;
+                let key = self.create(facts).await?;
+                self.done(step);
+                facts.full = false;
+                return Ok(Told::Created(key));
             }
-            Step::Verify { key } => return self.verify(key, facts).await,
+            Step::Verify { key } => return self.verify(key).await,
             Step::WriteSecret { target, key } => {
                 let secret = self.in_hand(key)?.secret;
                 let name = self.settings.secret_variable.clone();
@@ -79,25 +80,18 @@ impl Rotation {
             }
             Step::SwitchSigner { key } => {
                 self.aws = self.aws.signed_by(&self.in_hand(key)?);
-                self.switched = true;
-                return Ok(Done::LookAgain);
+                return Ok(Told::Done);
             }
             Step::Deactivate { key } => {
                 self.aws.deactivate_key(&self.user, key).await.done()?;
-                self.done(step);
-                return Ok(Done::LookAgain);
             }
             Step::Delete { key } | Step::Undo { key } => {
                 self.aws.delete_key(&self.user, key).await.done()?;
-                self.run.undone |= matches!(step, Step::Undo { .. });
-                self.gone.push(key);
-                self.done(step);
-                return Ok(Done::LookAgain);
             }
         }
         self.done(step);
         facts.full = false;
-        Ok(Done::Folded)
+        Ok(Told::Done)
     }
 
     /// A key that can't be retired later takes the second place for good, so it isn't created; unless no pair works that
@@ -117,7 +111,7 @@ impl Rotation {
             other => other.map_err(NotDone::Refused)?,
         }
         self.may_retire = true;
-        if self.deadline.left() < self.policy.create_budget {
+        if self.time_left() < TimeLeft::Ample {
             let late =
                 "no key was created: IAM took so long to answer that there is no time to prove and write one";
             return Err(NotDone::Refused(Failure::incomplete("out_of_time", late)));
@@ -159,44 +153,37 @@ impl Rotation {
             Ok(_) => {}
             Err(not_done) => return Err(not_done),
         }
-        self.run.journaled = !closed;
         facts.journal = Journal::Read((!closed).then_some(Intent { at, own: true }));
         Ok(())
     }
 
-    async fn create(&mut self, facts: &mut Facts) -> Result<(), NotDone> {
+    async fn create(&mut self, facts: &mut Facts) -> Result<KeyId, NotDone> {
         let new = self.aws.create_key(&self.user).await.done()?;
         let key = observe::fresh(new.pair.id, new.created);
-        self.run.created(key.id);
         self.created = Some(key);
         self.proved.push((key.id, new.pair.secret.clone()));
         self.hand.push(new.pair);
         facts.keys.push(key);
-        Ok(())
+        Ok(key.id)
     }
 
-    /// Proves the new key, then reads variables and keys again: another run may have created or published one meanwhile.
-    /// A request to stop ends the proof, because nothing of the key is out yet.
-    async fn verify(&mut self, key: KeyId, facts: &mut Facts) -> Result<Done, NotDone> {
+    /// Proves the new key. A request to stop ends the proof, because nothing of the key is out yet.
+    async fn verify(&mut self, key: KeyId) -> Result<Told, NotDone> {
         let pair = self.in_hand(key)?;
         let proof = tokio::select! {
-            proof = self.aws.prove(&pair, &self.account, &self.user, self.settings.settle, PROOF_BUDGET) => Some(proof),
-            () = self.stop.when_asked() => None,
+            proof = self.aws.prove(&pair, &self.account, &self.user, self.settings.settle, PROOF_BUDGET) => proof,
+            () = self.stop.when_asked() => return Ok(Told::Stopped),
         };
-        let Some(proof) = proof else {
-            return Ok(Done::LookAgain);
-        };
-        if let Err(unproved) = proof {
-            self.run.unverifiable = true;
-            self.trouble = Some(unproved.into_failure());
-            return Ok(Done::LookAgain);
-        }
-        self.run.verified.push(key);
-        self.done(Step::Verify { key });
-        self.read_variables().await;
-        let keys = self.list_keys().await.map_err(NotDone::Unclear)?;
-        *facts = self.facts(keys, false).await.map_err(NotDone::Unclear)?;
-        Ok(Done::Folded)
+        Ok(match proof {
+            Ok(()) => {
+                self.done(Step::Verify { key });
+                Told::Done
+            }
+            Err(unproved) => {
+                self.trouble = Some(unproved.into_failure());
+                Told::NotProved
+            }
+        })
     }
 
     /// Writes one half of a pair with its marker, in one request.
@@ -304,7 +291,7 @@ struct Attributes {
     hidden: bool,
 }
 
-fn unexpected(why: &str) -> Failure {
+pub(super) fn unexpected(why: &str) -> Failure {
     Failure {
         class: crate::failure::Class::Unexpected,
         reason: "unexpected",

@@ -5,12 +5,12 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use planner::{Facts, Incomplete, Step, Target, Verdict, next};
+use planner::{Incomplete, Step, TimeLeft};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::Rotation;
 use crate::clock::Deadline;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::report::Ending;
 use crate::stop::Stop;
 
@@ -21,24 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// The same when the run was asked to stop: it has seconds.
 const HASTE: Duration = Duration::from_secs(1);
-
-/// A key that STS accepted may take IAM a little longer: this many pauses, a minute.
-const UNTIL_LIVE: u32 = 4;
-
-/// Pauses that get longer, and how many there were.
-pub(super) struct Pauses {
-    next: Duration,
-    taken: u32,
-}
-
-impl Default for Pauses {
-    fn default() -> Pauses {
-        Pauses {
-            next: FIRST_PAUSE,
-            taken: 0,
-        }
-    }
-}
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// Waits for the work until the run is out of time, or was asked to stop long enough ago; `None` then. That is asked
 /// before each step of the work and not of a timer alone: a process that was suspended for days must not wake up to the
@@ -58,93 +41,34 @@ pub(super) async fn in_time<F: Future>(deadline: Deadline, stop: &Stop, work: F)
 }
 
 impl Rotation {
-    /// Looks again, in time. While a pair is torn by this run, or may be, a remote that fails for a moment is asked until the
-    /// run has no time left: every job that starts meanwhile fails, and the next run may be a month away.
-    pub(super) async fn look_again(&mut self, facts: &Facts, pauses: &mut Pauses) -> Result<Facts, Ending> {
-        loop {
-            let (deadline, stop) = (self.deadline, self.stop.clone());
-            match in_time(deadline, &stop, self.look()).await {
-                Some(Ok(looked)) => {
-                    // With several targets one that could not be read is no failure of the look.
-                    let passing = self
-                        .seen
-                        .iter()
-                        .any(|seen| matches!(seen, Err(failure) if failure.class == Class::Incomplete));
-                    let waits = passing && self.torn_target(&looked).is_none() && self.may_be_torn(facts);
-                    if !waits || !self.pause(pauses).await {
-                        return Ok(looked);
-                    }
-                }
-                None => return Err(self.out_of_time().with_torn(self.torn_name(facts))),
-                Some(Err(mut failure)) => {
-                    let is_new = self.switched && failure.reason == "credential_refused";
-                    if is_new {
-                        failure = Failure::incomplete(
-                            "key_not_live",
-                            format!(
-                                "{}, and STS did: it is new, and IAM may need longer",
-                                failure.message
-                            ),
-                        );
-                    }
-                    let goes_on = failure.class == Class::Incomplete && self.may_be_torn(facts)
-                        || is_new && pauses.taken < UNTIL_LIVE;
-                    if !goes_on || !self.pause(pauses).await {
-                        return Err(Ending::from(failure).with_torn(self.torn_name(facts)));
-                    }
-                }
-            }
+    /// How much of the run's time is left, in the classes that make a difference.
+    pub(super) fn time_left(&self) -> TimeLeft {
+        let left = self.deadline.left();
+        if left.is_zero() {
+            TimeLeft::Over
+        } else if left < self.budgets.step {
+            TimeLeft::Short
+        } else if left < self.budgets.create {
+            TimeLeft::Enough
+        } else {
+            TimeLeft::Ample
         }
     }
 
-    /// Waits before another attempt at completing a pair; `false` when there is no time for one.
-    pub(super) async fn pause(&self, pauses: &mut Pauses) -> bool {
-        let room = self.deadline.left().saturating_sub(self.policy.step_budget);
-        if self.stop.overdue() || room < HASTE {
-            return false;
-        }
+    /// Waits before another attempt, longer after each pause before it, and never into the time that the attempt needs.
+    pub(super) async fn pause(&self, before: u8) {
         if self.stop.asked() {
-            return in_time(self.deadline, &self.stop, sleep(HASTE)).await.is_some();
+            in_time(self.deadline, &self.stop, sleep(HASTE)).await;
+            return;
         }
-        let pause = pauses.next.min(room);
+        let room = self.deadline.left().saturating_sub(self.budgets.step);
+        let longer = FIRST_PAUSE.saturating_mul(1 << before.min(3));
+        let pause = longer.min(LONGEST_PAUSE).min(room.max(SHORTEST_PAUSE));
         tracing::warn!(seconds = pause.as_secs(), "not finished: trying again");
         tokio::select! {
             () = sleep(pause) => {}
             () = self.stop.when_asked() => {}
         }
-        pauses.next = (pauses.next * 2).min(LONGEST_PAUSE);
-        pauses.taken = pauses.taken.saturating_add(1);
-        true
-    }
-
-    /// Whether a pair is torn as far as this run knows, or by a write of it whose outcome is unknown.
-    fn may_be_torn(&self, facts: &Facts) -> bool {
-        self.torn_target(facts).is_some()
-            || self
-                .run
-                .unclear
-                .iter()
-                .any(|step| matches!(step, Step::WriteSecret { .. }))
-    }
-
-    /// The target whose id the planner would write next, and whose pair that completes: an id is also written for its marker.
-    pub(super) fn torn_target(&self, facts: &Facts) -> Option<usize> {
-        match next(facts, &self.policy) {
-            Verdict::Do(Step::WriteId { target, key, .. }) => {
-                let torn = matches!(facts.targets.get(target), Some(Target::Seen(pair)) if pair.id_key() != Some(key));
-                torn.then_some(target)
-            }
-            Verdict::Do(_)
-            | Verdict::Look(_)
-            | Verdict::Converged { .. }
-            | Verdict::Wait(_)
-            | Verdict::Blocked(_)
-            | Verdict::Incomplete(_) => None,
-        }
-    }
-
-    pub(super) fn torn_name(&self, facts: &Facts) -> Option<String> {
-        self.torn_target(facts).map(|target| self.target_name(target))
     }
 
     /// The end of a run that waited for an answer for too long.
@@ -157,7 +81,7 @@ impl Rotation {
     }
 
     /// The same, when it is not known whether the last step was done.
-    pub(super) fn cut_short(&self, step: Step, facts: &Facts) -> Ending {
+    pub(super) fn cut_short(&self, step: Step) -> Ending {
         let (reason, why) = if self.stop.asked() {
             ("interrupted", "the run was asked to stop")
         } else {
@@ -167,7 +91,6 @@ impl Rotation {
             reason,
             format!("{why}, and it is not known whether it could {step}"),
         ))
-        .with_torn(self.torn_name(facts))
     }
 }
 

@@ -142,7 +142,7 @@ pub(crate) fn hiding(name: &str, prev: Option<&str>, age: u64) -> Pair {
 
 /// A full look by a run that has just begun: secrets that can be read are in hand, Inactive keys are remembered.
 pub(crate) fn look(keys: &[Key], pairs: &[Pair]) -> Facts {
-    let mut run = Run::new(secs(10 * MINUTE));
+    let mut run = Run::new();
     for pair in pairs {
         if let SecretValue::Readable(Proof::Of(key)) = pair.secret.value {
             run.in_hand.push(key);
@@ -162,6 +162,7 @@ pub(crate) fn look(keys: &[Key], pairs: &[Pair]) -> Facts {
         full: true,
         keys: keys.to_vec(),
         targets: pairs.iter().cloned().map(Target::Seen).collect(),
+        passing: false,
         elsewhere: Vec::new(),
         journal: Journal::Read(None),
         alone: true,

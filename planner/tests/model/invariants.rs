@@ -16,7 +16,7 @@
 //! * P4: a run doesn't end well while the key that it made is Active and no target ever held it.
 //! * I11 and I12 are about what follows when faults stop: see `search`.
 
-use planner::Verdict;
+use planner::End;
 
 use super::process::{Act, Process};
 use super::scenario::{JOB, Scenario};
@@ -107,12 +107,20 @@ pub(crate) fn state(world: &World) -> Option<Broken> {
     None
 }
 
+/// Judges how a run goes about its work.
+pub(crate) fn conduct(run: &Process) -> Option<Broken> {
+    run.conduct.wrong.and_then(|wrong| broken("loop", wrong))
+}
+
 /// Judges what a run ends with against the truth at the look it ends on.
-pub(crate) fn ending(world: &World, run: &Process, verdict: &Verdict) -> Option<Broken> {
+pub(crate) fn ending(world: &World, run: &Process, end: &End) -> Option<Broken> {
+    let torn = world.pairs.iter().any(|pair| pair.id.value != pair.secret.value);
+    if torn && run.conduct.gave_up(end) {
+        return broken("loop", "a pair is left torn while there is time");
+    }
     let own = world.key(run.created);
     let held = world.pairs.iter().any(|pair| pair.secret.value == run.created) || run.saw_held(run.created);
-    let well = matches!(verdict, Verdict::Converged { .. } | Verdict::Wait(_));
-    if well && own.state == ACTIVE && !own.published && !held {
+    if end.is_well() && own.state == ACTIVE && !own.published && !held {
         return broken(
             "P4",
             "a run ends well beside the key that it made, which no target holds",
@@ -125,7 +133,7 @@ pub(crate) fn ending(world: &World, run: &Process, verdict: &Verdict) -> Option<
 pub(crate) fn decision(world: &World, run: &Process, scenario: &Scenario) -> Option<Broken> {
     match run.act {
         Act::None | Act::Journal | Act::CloseIntent | Act::Verify(_) | Act::SwitchSigner(_) => None,
-        Act::Create if run.create_sent => broken("I9", "one run asks for a second key"),
+        Act::Create if run.asked_for_key => broken("I9", "one run asks for a second key"),
         Act::Create => None,
         Act::WriteSecret(_, key) if !run.holds(key) => {
             broken("I7", "a secret that nobody holds is to be written")

@@ -1,6 +1,6 @@
 //! A model of everything around the planner: IAM and GitLab as they truly are, requests that are late or lost, lists
-//! that lag, runs that die, and people. It asks the shipped [`planner::next`] for every decision and looks at every state
-//! that can follow.
+//! that lag, runs that die, and people. Each run is the shipped loop, [`planner::Reconciler`], itself: the model shows it what
+//! its requests show, tells it what came of them, and looks at every state that can follow.
 //!
 //! Time passes in ticks of five minutes. The longest job, D and Z last one tick each, and the rest are the smallest
 //! settings that [`planner::Policy::new`] accepts with these: a grace of five ticks, orphans of three. Ages stop growing
@@ -13,7 +13,8 @@
 //!
 //! * a job is taken to have captured whatever worked at any instant, so captures need no events;
 //! * a list, the records of use and the answers of STS are one event, the variables of each target another;
-//! * a run that is asked to stop does a part of what a run that dies between the same requests does;
+//! * a run that is asked to stop does a part of what a run that dies between the same requests does; what it still does is
+//!   judged where its conduct is;
 //! * STS calls are recorded as uses only when a new key is proved: a use that is not recorded protects no key.
 
 #![allow(
@@ -23,6 +24,7 @@
     reason = "each test binary uses its own part; a place that does not exist is a defect of the model and may panic"
 )]
 
+pub(crate) mod conduct;
 pub(crate) mod invariants;
 pub(crate) mod process;
 pub(crate) mod scenario;

@@ -1,19 +1,42 @@
-//! A run as the program runs it: what it reads in which order, what it remembers, and when it ends. It never sees the
-//! truth, only what its requests show it.
+//! A run: the shipped loop, and what its requests show it of the world. What to read, what to send, when to wait and when to
+//! end is all the loop's; here is only what a look shows and what an answer changes in what is known. It never sees the truth.
 
 use planner::{
-    Clocks, Facts, IdHalf, IdValue, Incomplete, Intent, Journal, Key, KeyId, LastUsed, Marker, Policy, Proof,
-    Run, SecretHalf, SecretValue, Service, Status, Step, Target, Timestamp, Verdict,
+    Clocks, Due, End, Extent, Facts, IdHalf, IdValue, Intent, Journal, Key, KeyId, LastUsed, Marker, Policy,
+    Proof, Reconciler, Run, SecretHalf, SecretValue, Service, Status, Step, Target, TimeLeft, Timestamp,
+    Told, Turn, Unseen, Verdict,
 };
+
+use super::conduct::Conduct;
 
 use super::scenario::{JOB, RUN, Scenario, TICK};
 use super::world::*;
 
-/// The program's loop tries a step without an answer again this often.
-const SECOND_CHANCES: u8 = 2;
 const NOW: Timestamp = Timestamp(1_800_000_000);
 
 pub(crate) type Planner<'a> = &'a (dyn Fn(&Facts, &Policy) -> Verdict + Sync);
+
+/// The loop that drives a run: the shipped one, or a wrong one.
+pub(crate) trait Loop: Sync {
+    fn turn(&self, run: &mut Reconciler, facts: Option<&mut Facts>, stopping: bool, policy: &Policy) -> Turn;
+
+    fn told(&self, run: &mut Reconciler, step: Step, told: Told) {
+        run.told(step, told);
+    }
+
+    fn unseen(&self, run: &mut Reconciler, unseen: Unseen) {
+        run.unseen(unseen);
+    }
+}
+
+/// The shipped loop with this planner. A run that is killed at its deadline has ample time until then.
+pub(crate) struct Shipped<'a>(pub(crate) Planner<'a>);
+
+impl Loop for Shipped<'_> {
+    fn turn(&self, run: &mut Reconciler, facts: Option<&mut Facts>, stopping: bool, policy: &Policy) -> Turn {
+        run.turn_by(self.0, facts, TimeLeft::Ample, stopping, policy)
+    }
+}
 
 /// What a run does next.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -75,12 +98,16 @@ pub(crate) struct Process {
     /// Its looks begin with the list.
     list_first: bool,
     /// The look under way, or the facts in hand, read everything.
-    full: bool,
-    first: bool,
+    pub(crate) full: bool,
+    /// It was asked to stop.
+    pub(crate) stopping: bool,
+    pub(crate) conduct: Conduct,
     pub(crate) age: u8,
     /// In truth: the intent that stands is this run's, and nothing failed since it was refused a key.
     pub(crate) own_intent: bool,
     pub(crate) unhurt: bool,
+    /// In truth: it sent CreateAccessKey.
+    pub(crate) asked_for_key: bool,
     /// The key that signs; [`NONE`] for a role.
     pub(crate) auth: u8,
     // The planner's memory.
@@ -100,9 +127,15 @@ pub(crate) struct Process {
     inactive_at_start: u8,
     unclear: [Act; 2],
     proposed: Act,
+    gone: u8,
+    switched: bool,
     // The loop's memory.
+    began: bool,
     chances: u8,
+    pauses: u8,
     refused_act: Act,
+    torn: bool,
+    short: bool,
     // What was read.
     seen: [Seen; TARGETS],
     journal_unread: bool,
@@ -120,7 +153,7 @@ pub(crate) enum Settled {
     /// The run goes on.
     On,
     /// The run is over.
-    Ended(Verdict),
+    Ended(End),
 }
 
 impl Process {
@@ -139,19 +172,21 @@ impl Process {
                 }
             }
         };
-        Some(Process {
+        let mut process = Process {
             phase: begins(scenario.list_first),
             act: Act::None,
             list_first: scenario.list_first,
             full: true,
-            first: true,
+            stopping: false,
+            conduct: Conduct::default(),
             age: 0,
             own_intent: false,
             unhurt: true,
+            asked_for_key: false,
             auth,
-            signer: auth,
-            in_hand: bit(auth),
-            verified: bit(auth),
+            signer: NONE,
+            in_hand: 0,
+            verified: 0,
             created: NONE,
             listed_before: 0,
             create_sent: false,
@@ -165,8 +200,14 @@ impl Process {
             inactive_at_start: 0,
             unclear: [Act::None; 2],
             proposed: Act::None,
-            chances: SECOND_CHANCES,
+            gone: 0,
+            switched: false,
+            began: false,
+            chances: 0,
+            pauses: 0,
             refused_act: Act::None,
+            torn: false,
+            short: false,
             seen: [UNSEEN; TARGETS],
             journal_unread: false,
             saw_own: false,
@@ -176,7 +217,12 @@ impl Process {
             listed_active: 0,
             saw_used: [NEVER; KEYS],
             clock: 0,
-        })
+        };
+        let mut run = Reconciler::new(named(auth));
+        // It begins with a look.
+        run.due = Due::Decision;
+        process.pack(&run);
+        Some(process)
     }
 
     /// Whether it is still within its deadline after another tick.
@@ -259,10 +305,12 @@ impl Process {
         for at in 0..KEYS {
             let (key, this) = (world.keys[at], bit(small(at)));
             let state = if lagging & this != 0 { key.was } else { key.state };
-            if matches!(state, ACTIVE | INACTIVE) {
+            // A key whose deletion was confirmed is gone, whatever the list shows.
+            let shown = self.gone & this == 0;
+            if shown && matches!(state, ACTIVE | INACTIVE) {
                 self.listed |= this;
             }
-            if state == ACTIVE {
+            if shown && state == ACTIVE {
                 self.listed_active |= this;
             }
             self.saw_used[at] = match state {
@@ -281,25 +329,19 @@ impl Process {
             }
         }
         self.clock = 0;
-        if self.first {
-            self.first = false;
-            self.inactive_at_start = self.listed & !self.listed_active;
-        }
         if self.list_first {
             self.phase = Phase::Read(0);
         }
     }
 
     /// Asks STS whose a secret is, with each key listed as Active, and with the id beside it.
-    fn whose(&mut self, world: &World, seen: &Seen, sts_fails: bool) -> Proof {
+    fn whose(&self, world: &World, seen: &Seen, sts_fails: bool) -> Proof {
         let secret = seen.secret.value;
         let this = bit(secret);
         if this & self.in_hand & self.listed_active != 0 {
             return Proof::Of(id(secret));
         }
         if !sts_fails && this & self.listed_active != 0 && world.is(secret, ACTIVE) {
-            self.in_hand |= this;
-            self.verified |= this;
             return Proof::Of(id(secret));
         }
         let mut inconclusive = sts_fails && self.listed_active != 0;
@@ -329,7 +371,7 @@ impl Process {
     }
 
     /// The observation, as the program would hand it to the planner.
-    fn facts(&mut self, world: &World, scenario: &Scenario, sts_fails: bool) -> Facts {
+    fn facts(&self, world: &World, scenario: &Scenario, sts_fails: bool) -> Facts {
         let created = self.creation_ages(world, scenario);
         let key = |at: usize| Key {
             id: id(small(at)),
@@ -384,6 +426,8 @@ impl Process {
             }));
         }
         let now = ago(u64::from(self.clock));
+        // What keeps a target from being read passes.
+        let passing = targets.contains(&Target::Unread);
         Facts {
             clocks: Clocks {
                 aws: now,
@@ -392,10 +436,11 @@ impl Process {
             full: self.full,
             keys,
             targets,
+            passing,
             elsewhere: Vec::new(),
             journal,
             alone: scenario.journal,
-            run: self.remembered(),
+            run: self.unpack().run,
         }
     }
 
@@ -437,8 +482,8 @@ impl Process {
         })
     }
 
-    /// The planner's memory.
-    fn remembered(&self) -> Run {
+    /// The loop's value, as it is between two events.
+    fn unpack(&self) -> Reconciler {
         let all = |mask: u8| {
             (0..KEYS)
                 .map(small)
@@ -446,8 +491,7 @@ impl Process {
                 .map(id)
                 .collect::<Vec<_>>()
         };
-        let left = u64::from(RUN) * TICK - u64::from(self.age.min(1));
-        Run {
+        let run = Run {
             signer: named(self.signer),
             in_hand: all(self.in_hand),
             verified: all(self.verified),
@@ -463,18 +507,32 @@ impl Process {
             undone: self.undone,
             inactive_at_start: all(self.inactive_at_start),
             unclear: self.unclear.iter().filter_map(|act| step(*act)).collect(),
-            stopping: false,
-            time_left: std::time::Duration::from_secs(left),
+            stopping: self.stopping,
+            time_left: TimeLeft::Ample,
             proposed: step(self.proposed),
+            gone: all(self.gone),
+            switched: self.switched,
+        };
+        Reconciler {
+            run,
+            began: self.began,
+            chances: self.chances,
+            pauses: self.pauses,
+            refused: step(self.refused_act),
+            torn: self.torn,
+            looking: if self.short { Extent::Short } else { Extent::Full },
+            due: Due::Decision,
         }
     }
 
-    fn remember(&mut self, run: &Run) {
+    /// Keeps the loop's value in less room. Nothing of it may be lost.
+    fn pack(&mut self, reconciler: &Reconciler) {
         let mask = |keys: &[KeyId]| {
             keys.iter()
                 .map(|key| bit(number(*key)))
                 .fold(0, |all, one| all | one)
         };
+        let run = &reconciler.run;
         self.signer = run.signer.map_or(NONE, number);
         self.in_hand = mask(&run.in_hand);
         self.verified = mask(&run.verified);
@@ -491,19 +549,56 @@ impl Process {
         self.inactive_at_start = mask(&run.inactive_at_start);
         self.unclear = std::array::from_fn(|at| run.unclear.get(at).map_or(Act::None, act));
         self.proposed = run.proposed.as_ref().map_or(Act::None, act);
+        self.gone = mask(&run.gone);
+        self.switched = run.switched;
+        self.began = reconciler.began;
+        self.chances = reconciler.chances;
+        self.pauses = reconciler.pauses;
+        self.refused_act = reconciler.refused.as_ref().map_or(Act::None, act);
+        self.torn = reconciler.torn;
+        self.short = reconciler.looking == Extent::Short;
+        debug_assert!(same(&self.unpack(), reconciler), "the packed loop is another one");
     }
 
-    fn with_run(&mut self, change: impl FnOnce(&mut Run)) {
-        let mut run = self.remembered();
-        change(&mut run);
-        self.remember(&run);
-    }
-
-    fn look_again(&mut self) {
-        self.phase = begins(self.list_first);
-        self.act = Act::None;
-        self.full = true;
-        self.forget();
+    /// Lets the loop go on until it looks, sends or ends.
+    fn go_on(
+        &mut self,
+        looper: &dyn Loop,
+        scenario: &Scenario,
+        policy: &Policy,
+        mut run: Reconciler,
+        mut facts: Option<Facts>,
+    ) -> Settled {
+        loop {
+            let turn = looper.turn(&mut run, facts.as_mut(), self.stopping, policy);
+            facts = None;
+            self.conduct
+                .turned(&turn, self.full, self.short, self.stopping, scenario);
+            match turn {
+                Turn::Pause(_) => continue,
+                Turn::Observe(extent) => {
+                    self.pack(&run);
+                    self.phase = begins(self.list_first);
+                    self.act = Act::None;
+                    self.full = extent == Extent::Full;
+                    self.forget();
+                    return Settled::On;
+                }
+                Turn::Perform(step) => {
+                    self.pack(&run);
+                    self.act = act(&step);
+                    self.phase = Phase::Send;
+                    if !folds(self.act) {
+                        self.forget();
+                    }
+                    return Settled::On;
+                }
+                Turn::End(end) => {
+                    self.pack(&run);
+                    return Settled::Ended(end);
+                }
+            }
+        }
     }
 
     /// A look replaces everything that was read.
@@ -515,66 +610,60 @@ impl Process {
         self.saw_used = [NEVER; KEYS];
     }
 
-    /// Decides from what was read.
+    /// What was read is complete.
     pub(crate) fn settle(
         &mut self,
         world: &World,
         scenario: &Scenario,
         policy: &Policy,
-        planner: Planner<'_>,
+        looper: &dyn Loop,
         sts_fails: bool,
     ) -> Settled {
         let mut facts = self.facts(world, scenario, sts_fails);
         not_asked(&mut facts, policy);
-        // Proving a readable secret is remembered too.
-        facts.run = self.remembered();
-        match planner(&facts, policy) {
-            Verdict::Look(wanted) => {
-                self.proposed = if self.full { act(&wanted) } else { Act::None };
-                self.look_again();
-                Settled::On
-            }
-            Verdict::Do(wanted) => {
-                let wanted = act(&wanted);
-                if self.refused_act == wanted {
-                    return Settled::Ended(Verdict::Incomplete(Incomplete::UnclearWrite));
-                }
-                self.act = wanted;
-                self.phase = Phase::Send;
-                let folds = matches!(
-                    wanted,
-                    Act::Journal | Act::CloseIntent | Act::Create | Act::WriteSecret(..) | Act::WriteId(..)
-                );
-                if !folds {
-                    self.forget();
-                }
-                Settled::On
-            }
-            Verdict::Converged { .. } | Verdict::Wait(_) | Verdict::Blocked(_) if !self.full => {
-                self.look_again();
-                Settled::On
-            }
-            end @ (Verdict::Converged { .. }
-            | Verdict::Wait(_)
-            | Verdict::Blocked(_)
-            | Verdict::Incomplete(_)) => Settled::Ended(end),
-        }
+        self.conduct.looked(self.full, scenario);
+        self.go_on(looper, scenario, policy, self.unpack(), Some(facts))
     }
 
-    /// Recorded before the request leaves.
-    pub(crate) fn begin(&mut self) {
-        let Some(step) = step(self.act) else { return };
-        let listed: Vec<Key> = (0..KEYS)
-            .map(small)
-            .filter(|key| self.listed & bit(*key) != 0)
-            .map(|key| Key {
-                id: id(key),
-                status: Status::Active,
-                created: NOW,
-                last_used: LastUsed::Never,
-            })
-            .collect();
-        self.with_run(|run| run.begin(step, &listed));
+    /// What came of the step that was sent. `told` is in the world's numbers already.
+    pub(crate) fn told(
+        &mut self,
+        world: &World,
+        scenario: &Scenario,
+        policy: &Policy,
+        looper: &dyn Loop,
+        told: Told,
+    ) -> Settled {
+        let Some(step) = step(self.act) else {
+            return Settled::On;
+        };
+        let mut run = self.unpack();
+        self.conduct.told(self.act, &told, run.torn, scenario);
+        looper.told(&mut run, step, told);
+        let done = matches!(told, Told::Done | Told::Created(_));
+        self.unhurt &= done || !self.denied;
+        let facts = (done && folds(self.act)).then(|| {
+            self.fold(world, told, scenario);
+            self.full = false;
+            let mut facts = self.facts(world, scenario, false);
+            not_asked(&mut facts, policy);
+            facts
+        });
+        self.go_on(looper, scenario, policy, run, facts)
+    }
+
+    /// A look showed nothing.
+    pub(crate) fn unseen(
+        &mut self,
+        scenario: &Scenario,
+        policy: &Policy,
+        looper: &dyn Loop,
+        unseen: Unseen,
+    ) -> Settled {
+        let mut run = self.unpack();
+        self.conduct.unseen(&unseen, run.torn, self.short, scenario);
+        looper.unseen(&mut run, unseen);
+        self.go_on(looper, scenario, policy, run, None)
     }
 
     /// The request that the decided step sends. `None` for a proof, and for a change of signer.
@@ -619,29 +708,17 @@ impl Process {
         }
     }
 
-    /// The key is proved, or it isn't; then everything is read again.
-    pub(crate) fn proved(&mut self, proved: bool) {
-        if let (Act::Verify(key), true) = (self.act, proved) {
-            self.verified |= bit(key);
-        }
-        self.unverifiable |= !proved;
-        self.look_again();
-        self.full = !proved;
-    }
-
     /// Signs with the new key from here on.
     pub(crate) fn switched(&mut self) {
         if let Act::SwitchSigner(key) = self.act {
             self.auth = key;
         }
-        self.look_again();
     }
 
-    /// The answer of a request that was done, folded in where the program does. `key` is the key that was created.
-    pub(crate) fn done(&mut self, world: &World, key: u8, scenario: &Scenario) -> bool {
+    /// The answer of a request that was done is an observation.
+    fn fold(&mut self, world: &World, told: Told, scenario: &Scenario) {
         match self.act {
             Act::Journal => {
-                self.journaled = true;
                 self.own_intent = scenario.denials;
                 self.saw_intent = self.clock;
                 let announced = (0..KEYS)
@@ -651,16 +728,18 @@ impl Process {
                 self.saw_own = scenario.denials;
             }
             Act::CloseIntent => {
-                self.journaled = false;
                 self.own_intent = false;
                 (self.saw_intent, self.saw_announced, self.saw_own) = (NONE, 0, false);
             }
             Act::Create => {
-                self.with_run(|run| run.created(id(key)));
-                self.listed |= bit(key);
-                self.listed_active |= bit(key);
+                let created = match told {
+                    Told::Created(key) => bit(number(key)),
+                    _ => 0,
+                };
+                self.listed |= created;
+                self.listed_active |= created;
                 if within(self.saw_intent, 0, scenario) {
-                    self.saw_announced |= bit(key);
+                    self.saw_announced |= created;
                 }
             }
             Act::WriteSecret(target, key) => {
@@ -681,62 +760,24 @@ impl Process {
                 };
                 self.clock = 0;
             }
-            Act::Undo(_) => {
-                self.undone = true;
-                self.look_again();
-                return false;
-            }
-            Act::None | Act::Verify(_) | Act::SwitchSigner(_) | Act::Deactivate(_) | Act::Delete(_) => {
-                self.look_again();
-                return false;
-            }
+            Act::None
+            | Act::Verify(_)
+            | Act::SwitchSigner(_)
+            | Act::Deactivate(_)
+            | Act::Delete(_)
+            | Act::Undo(_) => {}
         }
-        self.full = false;
-        self.act = Act::None;
-        true
-    }
-
-    /// Nobody can say whether it took effect. False: the run ends.
-    pub(crate) fn unclear(&mut self) -> bool {
-        self.unhurt &= !self.denied;
-        if let Some(step) = step(self.act) {
-            self.with_run(|run| run.unclear(step));
-        }
-        if self.chances == 0 {
-            return false;
-        }
-        self.chances -= 1;
-        self.look_again();
-        true
-    }
-
-    /// It was refused for certain. False: the run ends.
-    pub(crate) fn refused(&mut self) -> bool {
-        self.unhurt &= !self.denied;
-        if let Some(step) = step(self.act) {
-            self.with_run(|run| run.refused(step));
-        }
-        self.refused_act = self.act;
-        let ends = matches!(self.act, Act::Create | Act::Journal);
-        self.look_again();
-        !ends
-    }
-
-    /// It was refused a key for want of a right: everything is read once more.
-    pub(crate) fn denied(&mut self) {
-        self.denied = true;
-        self.look_again();
-    }
-
-    /// Whether a secret this run was told to write is one it has.
-    pub(crate) fn holds(&self, key: u8) -> bool {
-        self.in_hand & bit(key) != 0
     }
 
     /// In truth: its intent stands, it knows that no key came of it, and nothing kept it from closing it.
     pub(crate) fn knows_void_intent(&self) -> bool {
         let appeared = self.listed & !self.listed_before != 0;
         self.denied && self.own_intent && self.unhurt && !appeared
+    }
+
+    /// Whether a secret this run was told to write is one it has.
+    pub(crate) fn holds(&self, key: u8) -> bool {
+        self.in_hand & bit(key) != 0
     }
 
     /// Whether the last look found this key's secret in a target.
@@ -749,6 +790,7 @@ impl Process {
             | self.verified
             | self.listed_before
             | self.inactive_at_start
+            | self.gone
             | self.listed
             | self.saw_announced
     }
@@ -759,6 +801,7 @@ impl Process {
             &mut self.verified,
             &mut self.listed_before,
             &mut self.inactive_at_start,
+            &mut self.gone,
             &mut self.saw_announced,
             &mut self.listed,
             &mut self.listed_active,
@@ -778,7 +821,8 @@ impl Process {
         for name in [&mut self.auth, &mut self.signer, &mut self.created] {
             each(name);
         }
-        for act in [&mut self.act, &mut self.proposed, &mut self.refused_act]
+        let conduct = self.conduct.act();
+        for act in [&mut self.act, &mut self.proposed, &mut self.refused_act, conduct]
             .into_iter()
             .chain(self.unclear.iter_mut())
         {
@@ -806,6 +850,41 @@ impl Process {
     }
 }
 
+/// Steps whose answer the program folds into what it knows.
+fn folds(act: Act) -> bool {
+    match act {
+        Act::Journal | Act::CloseIntent | Act::Create | Act::WriteSecret(..) | Act::WriteId(..) => true,
+        Act::None
+        | Act::Verify(_)
+        | Act::SwitchSigner(_)
+        | Act::Deactivate(_)
+        | Act::Delete(_)
+        | Act::Undo(_) => false,
+    }
+}
+
+/// Whether both are one value. The order in which keys came to be known makes no difference, and neither does the moment.
+fn same(packed: &Reconciler, whole: &Reconciler) -> bool {
+    let sorted = |reconciler: &Reconciler| {
+        let mut reconciler = reconciler.clone();
+        let run = &mut reconciler.run;
+        for keys in [
+            &mut run.in_hand,
+            &mut run.verified,
+            &mut run.listed_before,
+            &mut run.inactive_at_start,
+            &mut run.gone,
+        ] {
+            keys.sort();
+            keys.dedup();
+        }
+        (run.stopping, run.time_left) = (false, TimeLeft::Ample);
+        reconciler.due = Due::Decision;
+        reconciler
+    };
+    sorted(packed) == sorted(whole)
+}
+
 /// What a look begins with.
 fn begins(list_first: bool) -> Phase {
     if list_first { Phase::List } else { Phase::Read(0) }
@@ -822,7 +901,7 @@ fn ago(ticks: u64) -> Timestamp {
 }
 
 /// The id of a key. Ids of newer keys sort after those of older ones, which decides between keys of the same second.
-fn id(key: u8) -> KeyId {
+pub(crate) fn id(key: u8) -> KeyId {
     const IDS: [&str; KEYS] = [
         "AKIA000000000001",
         "AKIA000000000002",
@@ -854,7 +933,7 @@ fn marker(variable: &Variable) -> Option<Marker> {
     })
 }
 
-fn act(step: &Step) -> Act {
+pub(crate) fn act(step: &Step) -> Act {
     let place = |target: &usize| small(*target);
     match step {
         Step::Journal => Act::Journal,

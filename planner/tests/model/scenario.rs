@@ -83,6 +83,12 @@ pub(crate) struct Scenario {
     pub(crate) list_first: bool,
     /// Writes of the pair that take effect may be answered with a refusal.
     pub(crate) lies: bool,
+    /// How runs go about their work is judged too.
+    pub(crate) conduct: bool,
+    /// Runs may be asked to stop.
+    pub(crate) stops: bool,
+    /// Whole looks may fail, and pass.
+    pub(crate) looks_fail: bool,
     /// CreateAccessKey may be refused for want of a right.
     pub(crate) denials: bool,
     /// Two creators may both win.
@@ -125,6 +131,9 @@ impl Scenario {
             half_edits: false,
             markers: true,
             list_first: false,
+            conduct: false,
+            stops: false,
+            looks_fail: false,
             lies: false,
             denials: false,
             quota_race: false,

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use planner::{Policy, Verdict};
+use planner::{Cause, End, Policy, Told, Unseen};
 
 use super::invariants::{self, Broken};
-use super::process::{Act, Phase, Planner, Process, Settled};
+use super::process::{Act, Loop, Phase, Planner, Process, Settled, Shipped, id};
 use super::scenario::{JOB, Scenario, Signer, Start};
 use super::world::*;
 
@@ -77,6 +77,8 @@ pub(crate) enum Event {
     Crash,
     Lands(Request),
     Used(u8),
+    LookFails,
+    AskedToStop,
     SomebodyCreates,
     SomebodyEdits { target: u8, key: u8, half: Half },
 }
@@ -94,7 +96,7 @@ pub(crate) struct Next {
 /// A checker for one scenario and one planner.
 pub(crate) struct Search<'a> {
     pub(crate) scenario: &'a Scenario,
-    pub(crate) planner: Planner<'a>,
+    pub(crate) looper: Box<dyn Loop + 'a>,
     pub(crate) policy: Policy,
 }
 
@@ -151,9 +153,14 @@ impl Report {
 
 impl<'a> Search<'a> {
     pub(crate) fn new(scenario: &'a Scenario, planner: Planner<'a>) -> Search<'a> {
+        Search::driven_by(scenario, Box::new(Shipped(planner)))
+    }
+
+    /// A checker of another loop than the shipped one.
+    pub(crate) fn driven_by(scenario: &'a Scenario, looper: Box<dyn Loop + 'a>) -> Search<'a> {
         Search {
             scenario,
-            planner,
+            looper,
             policy: scenario.policy(),
         }
     }
@@ -485,9 +492,7 @@ impl<'a> Search<'a> {
                 if request.what == What::Create && !self.quota_admits(&next) {
                     continue;
                 }
-                cut += self.effect(out, Event::Lands(request), 0, &next, &request, |_, _, _| {
-                    Settled::On
-                });
+                cut += self.effect(out, Event::Lands(request), 0, &next, &request, None);
             }
         }
         self.people(world, out);
@@ -521,6 +526,20 @@ impl<'a> Search<'a> {
     fn turn(&self, world: &World, slot: usize, process: Process, out: &mut Vec<Next>) -> usize {
         let scenario = self.scenario;
         let run = small(slot);
+        if scenario.stops && !process.stopping {
+            let (mut next, mut asked) = (*world, process);
+            asked.stopping = true;
+            next.runs[slot] = Some(asked);
+            self.push(out, Event::AskedToStop, run, next, None, 0);
+        }
+        if scenario.looks_fail && process.phase != Phase::Send && self.affords(world) {
+            let (mut next, mut blind) = (*world, process);
+            self.pay(&mut next);
+            let failed = Unseen::Failed(Cause::Passing);
+            let settled = blind.unseen(scenario, &self.policy, &*self.looper, failed);
+            let broken = self.after(&mut next, slot, blind, settled);
+            self.push(out, Event::LookFails, run, next, broken, 0);
+        }
         match process.phase {
             Phase::Read(target) => {
                 for unread in [false, true] {
@@ -543,8 +562,13 @@ impl<'a> Search<'a> {
                 }
             }
             Phase::List => {
-                // A dead signer can list nothing: the run ends, as by a crash.
+                // A dead signer can list nothing.
                 if process.auth != NONE && !world.is(process.auth, ACTIVE) {
+                    let (mut next, mut blind) = (*world, process);
+                    let refused = Unseen::SignerRefused;
+                    let settled = blind.unseen(scenario, &self.policy, &*self.looper, refused);
+                    let broken = self.after(&mut next, slot, blind, settled);
+                    self.push(out, Event::LookFails, run, next, broken, 0);
                     return 0;
                 }
                 let may_lag = Process::may_lag(world, scenario);
@@ -592,20 +616,37 @@ impl<'a> Search<'a> {
         sts_fails: bool,
     ) -> Option<Broken> {
         let truth = *world;
-        match process.settle(&truth, self.scenario, &self.policy, self.planner, sts_fails) {
-            Settled::Ended(verdict) => {
+        let settled = process.settle(&truth, self.scenario, &self.policy, &*self.looper, sts_fails);
+        self.after(world, slot, process, settled)
+    }
+
+    /// A run goes on, or ends and is gone; what it decided is judged by the truth.
+    fn after(&self, world: &mut World, slot: usize, process: Process, settled: Settled) -> Option<Broken> {
+        let truth = *world;
+        let broken = invariants::conduct(&process);
+        match settled {
+            Settled::Ended(end) => {
                 world.runs[slot] = None;
                 world.void_intent |= process.knows_void_intent();
-                invariants::ending(&truth, &process, &verdict)
+                broken.or_else(|| invariants::ending(&truth, &process, &end))
             }
             Settled::On => {
                 world.runs[slot] = Some(process);
-                if process.phase == Phase::Send {
-                    return invariants::decision(&truth, &process, self.scenario);
-                }
-                None
+                let sends = process.phase == Phase::Send;
+                broken.or_else(|| {
+                    sends
+                        .then(|| invariants::decision(&truth, &process, self.scenario))
+                        .flatten()
+                })
             }
         }
+    }
+
+    /// The run whose step was answered so goes on.
+    fn answered(&self, world: &mut World, slot: usize, mut process: Process, told: Told) -> Option<Broken> {
+        let truth = *world;
+        let settled = process.told(&truth, self.scenario, &self.policy, &*self.looper, told);
+        self.after(world, slot, process, settled)
     }
 
     fn send(&self, world: &World, slot: usize, mut process: Process, out: &mut Vec<Next>) -> usize {
@@ -613,10 +654,10 @@ impl<'a> Search<'a> {
         let run = small(slot);
         let act = process.act;
         let mut cut = 0;
-        process.begin();
+        process.asked_for_key |= act == Act::Create;
+        let event = |outcome| Event::Send { act, outcome };
         let signs = process.auth == NONE || world.is(process.auth, ACTIVE);
         let Some(request) = process.request(world, scenario) else {
-            let mut next = *world;
             if let Act::Verify(key) = act {
                 let works = world.is(key, ACTIVE);
                 let fresh = scenario.lag && world.key(key).age <= scenario.propagation();
@@ -629,8 +670,6 @@ impl<'a> Search<'a> {
                     if fault {
                         self.pay(&mut next);
                     }
-                    let mut process = process;
-                    process.proved(proved);
                     if proved {
                         let key = &mut next.keys[usize::from(key)];
                         key.proved = true;
@@ -638,129 +677,71 @@ impl<'a> Search<'a> {
                             key.used = PROVED;
                         }
                     }
-                    next.runs[slot] = Some(process);
+                    let told = if proved { Told::Done } else { Told::NotProved };
+                    let broken = self.answered(&mut next, slot, process, told);
                     let outcome = if proved { Outcome::Done } else { Outcome::Refused };
-                    self.push(out, Event::Send { act, outcome }, run, next, None, 0);
+                    self.push(out, event(outcome), run, next, broken, 0);
                 }
                 return 0;
             }
+            let mut next = *world;
             process.switched();
-            next.runs[slot] = Some(process);
-            self.push(
-                out,
-                Event::Send {
-                    act,
-                    outcome: Outcome::Done,
-                },
-                run,
-                next,
-                None,
-                seen::SWITCHED,
-            );
+            let broken = self.answered(&mut next, slot, process, Told::Done);
+            self.push(out, event(Outcome::Done), run, next, broken, seen::SWITCHED);
             return 0;
         };
+        // The world with this run in it: what takes effect is told to it as it is then.
+        let mut asking = *world;
+        asking.runs[slot] = Some(process);
         let possible = (signs || !process.asks_aws()) && (act != Act::Create || self.quota_admits(world));
         if possible {
-            cut += self.effect(
-                out,
-                Event::Send {
-                    act,
-                    outcome: Outcome::Done,
-                },
-                run,
-                world,
-                &request,
-                |next, key, fresh| {
-                    let mut process = process;
-                    if let Some(moved) = fresh {
-                        process = moved;
-                    }
-                    if process.done(next, key, scenario) {
-                        let truth = *next;
-                        let settled = process.settle(&truth, scenario, &self.policy, self.planner, false);
-                        if matches!(settled, Settled::Ended(_)) {
-                            next.runs[slot] = None;
-                            next.void_intent |= process.knows_void_intent();
-                            return settled;
-                        }
-                    }
-                    next.runs[slot] = Some(process);
-                    Settled::On
-                },
-            );
+            let done = |key| match act {
+                Act::Create => Told::Created(id(key)),
+                _ => Told::Done,
+            };
+            cut += self.effect(out, event(Outcome::Done), run, &asking, &request, Some(&done));
         }
         if !self.affords(world) && possible {
             return cut;
         }
-        let mut paid = *world;
+        let mut paid = asking;
         if possible {
             self.pay(&mut paid);
         }
-        let mut refused = paid;
-        let mut ended = process;
-        refused.runs[slot] = ended.refused().then_some(ended);
-        self.push(
-            out,
-            Event::Send {
-                act,
-                outcome: Outcome::Refused,
-            },
-            run,
-            refused,
-            None,
-            0,
-        );
+        let completes = scenario.conduct && matches!(act, Act::WriteId(..));
+        let cause = if completes { Cause::Passing } else { Cause::Lasting };
+        let tell = |mut world: World, outcome: Outcome, told: Told, seen: u32, out: &mut Vec<Next>| {
+            let broken = self.answered(&mut world, slot, process, told);
+            self.push(out, event(outcome), run, world, broken, seen);
+            world
+        };
+        tell(paid, Outcome::Refused, Told::Refused(cause), 0, out);
         if !possible {
             return cut;
         }
         if scenario.denials && act == Act::Create {
-            let (mut denied, mut asked) = (paid, process);
-            asked.denied();
-            denied.runs[slot] = Some(asked);
-            let outcome = Outcome::Denied;
-            self.push(out, Event::Send { act, outcome }, run, denied, None, seen::DENIED);
+            tell(paid, Outcome::Denied, Told::Denied, seen::DENIED, out);
         }
         if scenario.lies && matches!(act, Act::WriteSecret(..) | Act::WriteId(..)) {
-            let mut told = process;
-            let goes_on = told.refused();
-            let mut lied = paid;
-            lied.runs[slot] = goes_on.then_some(told);
-            let outcome = Outcome::RefusedAfterEffect;
-            let event = Event::Send { act, outcome };
-            cut += self.effect(out, event, run, &lied, &request, |_, _, _| Settled::On);
+            let refused = |_| Told::Refused(Cause::Lasting);
+            cut += self.effect(
+                out,
+                event(Outcome::RefusedAfterEffect),
+                run,
+                &paid,
+                &request,
+                Some(&refused),
+            );
         }
-        let mut unclear = process;
-        let goes_on = unclear.unclear();
-        let mut never = paid;
-        never.runs[slot] = goes_on.then_some(unclear);
-        self.push(
-            out,
-            Event::Send {
-                act,
-                outcome: Outcome::NeverArrives,
-            },
-            run,
-            never,
-            None,
-            0,
-        );
-        let lost = Event::Send {
-            act,
-            outcome: Outcome::AnswerLost,
-        };
-        cut += self.effect(out, lost, run, &never, &request, |_, _, _| Settled::On);
-        let free = never
-            .flight
-            .iter()
-            .take(scenario.in_flight)
-            .position(|flying| flying.what == What::Nothing);
-        if let Some(free) = free {
-            never.flight[free] = request;
-            let late = Event::Send {
-                act,
-                outcome: Outcome::StaysInFlight,
-            };
-            self.push(out, late, run, never, None, 0);
+        let unknown = Told::Unknown(Cause::Passing);
+        tell(paid, Outcome::NeverArrives, unknown, 0, out);
+        let lost = |_| unknown;
+        cut += self.effect(out, event(Outcome::AnswerLost), run, &paid, &request, Some(&lost));
+        let flying = paid.flight.iter().take(scenario.in_flight);
+        if let Some(free) = flying.into_iter().position(|flying| flying.what == What::Nothing) {
+            let mut late = paid;
+            late.flight[free] = request;
+            tell(late, Outcome::StaysInFlight, unknown, 0, out);
         }
         cut
     }
@@ -773,7 +754,7 @@ impl<'a> Search<'a> {
         run: u8,
         before: &World,
         request: &Request,
-        then: impl Fn(&mut World, u8, Option<Process>) -> Settled,
+        told: Option<&dyn Fn(u8) -> Told>,
     ) -> usize {
         let scenario = self.scenario;
         let mut next = *before;
@@ -782,7 +763,7 @@ impl<'a> Search<'a> {
             return 1;
         }
         if request.what == What::Journal
-            && matches!(event, Event::Send { .. })
+            && told.is_some()
             && let Some(sender) = &mut next.runs[usize::from(run)]
         {
             sender.own_intent = scenario.denials;
@@ -830,31 +811,12 @@ impl<'a> Search<'a> {
                 orders.push((swapped, other));
             }
         }
-        let swaps = orders.len() > 1;
-        for (at, (mut next, key)) in orders.into_iter().enumerate() {
-            let moved = (swaps && at == 1)
-                .then(|| next.runs.get(usize::from(run)).copied().flatten())
-                .flatten()
-                .map(|mut process| {
-                    process.begin();
-                    process
-                });
-            let is_done = matches!(
-                event,
-                Event::Send {
-                    outcome: Outcome::Done,
-                    ..
-                }
-            );
-            then(&mut next, key, if is_done { moved } else { None });
-            let broken = broken.clone().or_else(|| {
-                if !is_done {
-                    return None;
-                }
-                next.runs[usize::from(run)]
-                    .filter(|process| process.phase == Phase::Send)
-                    .and_then(|process| invariants::decision(&next, &process, scenario))
-            });
+        for (mut next, key) in orders {
+            let sender = next.runs[usize::from(run)].filter(|_| told.is_some());
+            let after = sender
+                .zip(told)
+                .and_then(|(sender, told)| self.answered(&mut next, usize::from(run), sender, told(key)));
+            let broken = broken.clone().or(after);
             self.push(out, event, run, next, broken, seen);
         }
         0
@@ -952,20 +914,20 @@ impl<'a> Search<'a> {
             }
             path.push(print);
             let (after, end, good, _) = self.without_faults(&world);
-            let word = end.as_ref().map_or("no_credential", verdict_word);
+            let word = end.as_ref().map_or("no_credential", End::word);
             let _ = write!(
                 back.story,
                 "\n    then a run without faults: {word}; {}",
                 describe(&after)
             );
-            if matches!(end, Some(Verdict::Converged { .. })) {
+            if end.is_some_and(|end| end.is_converged()) {
                 let (_, _, _, writes) = self.without_faults(&after);
                 if writes > 0 {
                     return Some(("I12", "a run after a converged one writes".to_owned()));
                 }
             }
             if good {
-                break End::Good(0);
+                break Way::Good(0);
             }
             let mut later = after;
             for _ in 0..=self.scenario.marker_cap() {
@@ -973,23 +935,21 @@ impl<'a> Search<'a> {
             }
             let later = later.canonical(self.scenario);
             if fingerprint(&later) == print {
-                break match end {
-                    None => End::Left("no_credential"),
-                    Some(Verdict::Blocked(block)) => End::Left(block.word()),
-                    Some(_) => {
-                        return Some(("I11", format!("it stays as it is for ever: {}", back.story)));
-                    }
+                let left = end.map_or(Some("no_credential"), |end| end.blocked());
+                let Some(word) = left else {
+                    return Some(("I11", format!("it stays as it is for ever: {}", back.story)));
                 };
+                break Way::Left(word);
             }
             world = later;
         };
         let mut end = end;
         for print in path.into_iter().rev() {
-            if let End::Good(runs) = &mut end {
+            if let Way::Good(runs) = &mut end {
                 *runs += 1;
                 back.longest = back.longest.max(*runs);
             }
-            if let End::Left(word) = end {
+            if let Way::Left(word) = end {
                 match back.leftovers.iter_mut().find(|(known, _)| *known == word) {
                     Some((_, count)) => *count += 1,
                     None => back.leftovers.push((word, 1)),
@@ -998,18 +958,19 @@ impl<'a> Search<'a> {
             back.known.insert(print, end.clone());
         }
         match end {
-            End::Good(runs) if runs > MOST_RUNS => Some(("I11", format!("the way back takes {runs} runs"))),
-            End::Left(word) if !self.scenario.leftovers.contains(&word) => {
+            Way::Good(runs) if runs > MOST_RUNS => Some(("I11", format!("the way back takes {runs} runs"))),
+            Way::Left(word) if !self.scenario.leftovers.contains(&word) => {
                 Some(("I11", format!("blocked for ever: {word}")))
             }
-            End::Good(_) | End::Left(_) => None,
+            Way::Good(_) | Way::Left(_) => None,
         }
     }
 
     /// One run to which nothing happens: the world after it, how it ended, whether all was well at some instant, and
     /// how many requests changed something.
-    pub(crate) fn without_faults(&self, world: &World) -> (World, Option<Verdict>, bool, usize) {
+    pub(crate) fn without_faults(&self, world: &World) -> (World, Option<End>, bool, usize) {
         let scenario = self.scenario;
+        let (policy, looper) = (&self.policy, &*self.looper);
         let mut world = *world;
         let mut good = well(&world, scenario);
         let mut writes = 0;
@@ -1017,60 +978,63 @@ impl<'a> Search<'a> {
             return (world, None, good, 0);
         };
         for _ in 0..200 {
-            match process.phase {
-                Phase::Read(target) => process.read(&world, scenario, target, false),
-                Phase::List if scenario.list_first => process.list(&world, 0),
+            let settled = match process.phase {
+                Phase::Read(target) => {
+                    process.read(&world, scenario, target, false);
+                    Settled::On
+                }
+                Phase::List if process.auth != NONE && !world.is(process.auth, ACTIVE) => {
+                    process.unseen(scenario, policy, looper, Unseen::SignerRefused)
+                }
+                Phase::List if scenario.list_first => {
+                    process.list(&world, 0);
+                    Settled::On
+                }
                 Phase::List | Phase::Decide => {
                     if !scenario.list_first {
                         process.list(&world, 0);
                     }
-                    let truth = world;
-                    if let Settled::Ended(end) =
-                        process.settle(&truth, scenario, &self.policy, self.planner, false)
-                    {
-                        return (world, Some(end), good, writes);
-                    }
+                    process.settle(&world, scenario, policy, looper, false)
                 }
-                Phase::Send => {
-                    process.begin();
-                    match process.request(&world, scenario) {
-                        None => match process.act {
-                            Act::Verify(key) => {
-                                let works = world.is(key, ACTIVE);
-                                if let Some(key) = world.keys.get_mut(usize::from(key)) {
-                                    key.proved |= works;
-                                }
-                                process.proved(works);
+                Phase::Send => match process.request(&world, scenario) {
+                    None => {
+                        let mut told = Told::Done;
+                        if let Act::Verify(key) = process.act {
+                            let works = world.is(key, ACTIVE);
+                            if let Some(key) = world.keys.get_mut(usize::from(key)) {
+                                key.proved |= works;
                             }
-                            _ => process.switched(),
-                        },
-                        Some(request) => {
-                            writes += 1;
-                            if request.what == What::Create && !self.quota_admits(&world) {
-                                let verdict = Verdict::Incomplete(planner::Incomplete::UnclearCreate);
-                                return (world, Some(verdict), good, writes);
-                            }
-                            let key = world.apply(&request, scenario);
-                            good |= well(&world, scenario);
-                            if process.done(&world, key, scenario) {
-                                let truth = world;
-                                if let Settled::Ended(end) =
-                                    process.settle(&truth, scenario, &self.policy, self.planner, false)
-                                {
-                                    return (world, Some(end), good, writes);
-                                }
+                            if !works {
+                                told = Told::NotProved;
                             }
                         }
+                        process.switched();
+                        process.told(&world, scenario, policy, looper, told)
                     }
-                }
+                    Some(request) => {
+                        writes += 1;
+                        if request.what == What::Create && !self.quota_admits(&world) {
+                            let refused = Told::Refused(Cause::Lasting);
+                            process.told(&world, scenario, policy, looper, refused)
+                        } else {
+                            let key = world.apply(&request, scenario);
+                            good |= well(&world, scenario);
+                            let created = request.what == What::Create;
+                            let told = if created {
+                                Told::Created(id(key))
+                            } else {
+                                Told::Done
+                            };
+                            process.told(&world, scenario, policy, looper, told)
+                        }
+                    }
+                },
+            };
+            if let Settled::Ended(end) = settled {
+                return (world, Some(end), good, writes);
             }
         }
-        (
-            world,
-            Some(Verdict::Incomplete(planner::Incomplete::OutOfTime)),
-            good,
-            writes,
-        )
+        (world, Some(End::Cut), good, writes)
     }
 
     /// The events that lead to a state, in words.
@@ -1110,14 +1074,15 @@ impl<'a> Search<'a> {
 /// What is known of the ways back.
 #[derive(Default)]
 struct Back {
-    known: std::collections::HashMap<u64, End, Same>,
+    known: std::collections::HashMap<u64, Way, Same>,
     longest: u8,
     leftovers: Vec<(&'static str, usize)>,
     story: String,
 }
 
+/// Where runs without faults lead.
 #[derive(Clone, Debug)]
-enum End {
+enum Way {
     Good(u8),
     Left(&'static str),
 }
@@ -1165,16 +1130,6 @@ fn glimpse(world: &World, scenario: &Scenario) -> u32 {
         seen |= seen::THREE_KEYS;
     }
     seen
-}
-
-fn verdict_word(verdict: &Verdict) -> &'static str {
-    match verdict {
-        Verdict::Converged { .. } => "converged",
-        Verdict::Wait(_) => "waits",
-        Verdict::Blocked(block) => block.word(),
-        Verdict::Incomplete(why) => why.word(),
-        Verdict::Look(_) | Verdict::Do(_) => "goes on",
-    }
 }
 
 fn name(key: u8) -> String {
@@ -1245,6 +1200,8 @@ fn words(next: &Next, scenario: &Scenario) -> String {
             format!("{run} {}: {how}", act_words(act))
         }
         Event::Crash => format!("{run} dies"),
+        Event::LookFails => format!("{run} can't read"),
+        Event::AskedToStop => format!("{run} is asked to stop"),
         Event::Lands(request) => {
             let (target, key) = (request.target, request.key);
             let act = match request.what {

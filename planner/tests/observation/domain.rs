@@ -330,10 +330,11 @@ fn empty() -> Facts {
         full: true,
         keys: Vec::new(),
         targets: Vec::new(),
+        passing: false,
         elsewhere: Vec::new(),
         journal: Journal::Read(None),
         alone: true,
-        run: Run::new(secs(10 * MINUTE)),
+        run: Run::new(),
     }
 }
 
@@ -362,7 +363,13 @@ fn any_denial(visit: &mut Visit<'_>) -> ControlFlow<()> {
                 .iter()
                 .flat_map(|journal| [(journal, true), (journal, false)])
             {
-                for (stopping, left) in [(false, 600), (true, 600), (false, 10), (false, 0)] {
+                let times = [
+                    (false, TimeLeft::Ample),
+                    (true, TimeLeft::Ample),
+                    (false, TimeLeft::Short),
+                    (false, TimeLeft::Over),
+                ];
+                for (stopping, left) in times {
                     for policy in few_policies().into_iter().filter(|policy| policy.may_create) {
                         facts.run = Run {
                             create_sent: true,
@@ -370,7 +377,7 @@ fn any_denial(visit: &mut Visit<'_>) -> ControlFlow<()> {
                             journaled: true,
                             listed_before: vec![id("OLD")],
                             stopping,
-                            time_left: secs(left),
+                            time_left: left,
                             ..noted.clone()
                         };
                         (facts.journal, facts.full) = (*journal, full);
@@ -496,9 +503,9 @@ pub(crate) fn at_the_ends(visit: &mut Visit<'_>) -> ControlFlow<()> {
             facts.targets = vec![Target::Seen(pair)];
             recall(&mut facts);
             facts.run.time_left = if bits % 2 == 0 {
-                Duration::MAX
+                TimeLeft::Ample
             } else {
-                Duration::from_nanos(1)
+                TimeLeft::Short
             };
             facts.run.sent = u32::MAX;
             for policy in &policies {

@@ -48,12 +48,11 @@ pub(crate) fn broken(facts: &Facts, policy: &Policy, verdict: Verdict) -> Option
 
 fn by_step(facts: &Facts, policy: &Policy, step: Step) -> Option<Law> {
     let run = &facts.run;
-    let left = run.time_left.as_secs();
     let completes = matches!(step, Step::WriteId { .. });
-    if left == 0 {
+    if run.time_left == TimeLeft::Over {
         return Some("a run past its deadline sends nothing");
     }
-    if left < 30 && !completes && !matches!(step, Step::Undo { .. }) {
+    if run.time_left == TimeLeft::Short && !completes && !matches!(step, Step::Undo { .. }) {
         return Some("a run almost out of time begins nothing");
     }
     if run.stopping && !completes {
@@ -289,7 +288,7 @@ fn creates(facts: &Facts, policy: &Policy) -> Option<Law> {
     if unread(facts) {
         return Some("nothing is created while a target is unread");
     }
-    if run.time_left.as_secs() < 120 {
+    if run.time_left != TimeLeft::Ample {
         return Some("nothing is created without the time to publish it");
     }
     if pairs(facts).any(|(_, pair)| may_hold_any(facts, pair)) {
@@ -471,7 +470,7 @@ fn switches(facts: &Facts, policy: &Policy, key: KeyId) -> Option<Law> {
 // Endings.
 
 fn converged(facts: &Facts, policy: &Policy, until: Option<Timestamp>) -> Option<Law> {
-    if unread(facts) || facts.run.stopping || facts.run.time_left.is_zero() {
+    if unread(facts) || facts.run.stopping || facts.run.time_left == TimeLeft::Over {
         return Some("a run that saw or did less than all is not converged");
     }
     if until.is_some_and(|until| until <= facts.clocks.aws) {
@@ -580,7 +579,7 @@ fn ends(facts: &Facts, why: Incomplete) -> Option<Law> {
     let run = &facts.run;
     let right = match why {
         Incomplete::Interrupted => run.stopping,
-        Incomplete::OutOfTime => run.time_left.as_secs() < 120,
+        Incomplete::OutOfTime => run.time_left != TimeLeft::Ample,
         Incomplete::UnclearWrite => !run.unclear.is_empty(),
         Incomplete::UnclearCreate => run.create_sent && run.created.is_none(),
         Incomplete::Unverified => run.created.is_some() && run.unverifiable,
@@ -596,7 +595,8 @@ fn is_finished(facts: &Facts, policy: &Policy) -> bool {
         return false;
     };
     let run = &facts.run;
-    let fresh = !run.stopping && !run.create_sent && run.created.is_none() && run.time_left.as_secs() >= 120;
+    let fresh =
+        !run.stopping && !run.create_sent && run.created.is_none() && run.time_left == TimeLeft::Ample;
     let due =
         policy.may_create && since(facts.clocks.aws, only.created) >= seconds(policy.settings.rotate_after);
     let settled = |pair: &Pair| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use planner::*;
 
-use crate::common::{DAY, MINUTE, ago, id, retire, rotate, secs};
+use crate::common::{DAY, ago, id, retire, rotate, secs};
 
 pub(crate) struct Situation {
     pub(crate) policy: Policy,
@@ -198,7 +198,7 @@ pub(crate) fn recall(facts: &mut Facts) {
     let Facts {
         run, targets, keys, ..
     } = facts;
-    *run = Run::new(secs(10 * MINUTE));
+    *run = Run::new();
     for target in targets.iter() {
         if let Target::Seen(Pair {
             secret:
@@ -260,7 +260,13 @@ pub(crate) fn runs(noted: &Run, keys: &[Key]) -> Vec<Run> {
 }
 
 pub(crate) fn endings(run: &Run, keys: &[Key]) -> Vec<Run> {
-    let times = [(false, 0), (false, 10), (false, 60), (false, 600), (true, 600)];
+    let times = [
+        (false, TimeLeft::Over),
+        (false, TimeLeft::Short),
+        (false, TimeLeft::Enough),
+        (false, TimeLeft::Ample),
+        (true, TimeLeft::Ample),
+    ];
     let writes = |key| {
         [
             Step::WriteSecret { target: 0, key },
@@ -280,13 +286,13 @@ pub(crate) fn endings(run: &Run, keys: &[Key]) -> Vec<Run> {
         &[false]
     };
     let mut all = Vec::new();
-    for (stopping, seconds) in times {
+    for (stopping, left) in times {
         for write in &unclear {
             for verified in verified {
                 for (journaled, listed) in [(false, false), (true, false), (true, true)] {
                     let mut run = run.clone();
                     run.stopping = stopping;
-                    run.time_left = secs(seconds);
+                    run.time_left = left;
                     run.unclear.extend(*write);
                     run.journaled = journaled;
                     if *verified {

@@ -403,7 +403,7 @@ pub(crate) const PLANNERS: [(&str, Planner, &str); 59] = [
     ),
     (
         "has no deadline",
-        |f, p| shown(f, p, |f, _| f.run.time_left = secs(600)),
+        |f, p| shown(f, p, |f, _| f.run.time_left = TimeLeft::Ample),
         "a run past its deadline sends nothing",
     ),
     (
