@@ -11,6 +11,7 @@ pub mod gitlab;
 pub mod issuer;
 pub mod lab;
 pub mod message;
+pub mod paths;
 pub mod relay;
 pub mod secrecy;
 pub mod serve;
