@@ -25,7 +25,7 @@ use super::jobs::Job;
 use super::params::Params;
 use super::reply::Reply;
 use super::request::Request;
-use super::server::{Shared, State};
+use super::state::{Shared, State};
 use super::tokens::Token;
 use super::tree::{Container, GroupId, ProjectId};
 use super::variables::Variable;

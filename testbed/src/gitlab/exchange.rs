@@ -20,7 +20,7 @@ use super::control;
 use super::faults::{Effect, Hangup};
 use super::reply::Reply;
 use super::request::Request;
-use super::server::Shared;
+use super::state::Shared;
 
 /// Serves until dropped.
 pub(super) async fn serve(door: Door, shared: Arc<Shared>) -> Result<()> {

@@ -31,6 +31,7 @@
 //! `…/self/rotate`, `/metadata` and `/version`.
 
 mod api;
+mod call;
 mod certificates;
 mod clock;
 mod connection;
@@ -40,12 +41,14 @@ mod faults;
 mod jobs;
 mod journal;
 mod masking;
+mod options;
 mod paging;
 mod params;
 mod reply;
 mod request;
 mod routes;
 mod server;
+mod state;
 mod tokens;
 mod tree;
 mod validation;
@@ -57,7 +60,8 @@ pub use certificates::Certificate;
 pub use faults::{Answer, Effect, Fault, Hangup};
 pub use jobs::{Job, JobVariables};
 pub use journal::Call;
-pub use server::{GitLab, Options};
+pub use options::Options;
+pub use server::GitLab;
 pub use tokens::{IssuedToken, Role, Scope, Token};
 pub use tree::{Container, GroupId, ProjectId};
 pub use variables::{Action, Change, Variable, VariableType};

@@ -191,7 +191,7 @@ impl World {
     /// What a runner would hand to a job that it picked up at this moment.
     #[must_use]
     pub fn job_variables(&self, job: &jobs::Job) -> jobs::JobVariables {
-        jobs::variables_for(self, job)
+        jobs::variables_for(&self.tree, &self.variables, job)
     }
 
     fn test_author(&self) -> Author {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Level;
-use crate::gitlab::api::Call;
+use crate::gitlab::call::Call;
 use crate::gitlab::reply::Reply;
 use crate::gitlab::tree::Container;
 use crate::gitlab::world::World;

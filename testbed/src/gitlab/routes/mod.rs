@@ -4,7 +4,7 @@ mod instance;
 mod token;
 mod variable;
 
-use super::api::Call;
+use super::call::Call;
 use super::reply::Reply;
 use super::tokens::Accepted;
 use super::version::Version;

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use jiff::{Span, ToSpan};
 use serde_json::{Value, json};
 
-use crate::gitlab::api::Call;
+use crate::gitlab::call::Call;
 use crate::gitlab::params::{Declarations, Given};
 use crate::gitlab::reply::Reply;
 use crate::gitlab::tokens::IssuedToken;

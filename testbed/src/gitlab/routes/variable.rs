@@ -4,7 +4,7 @@ use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Serialize;
 
 use super::Level;
-use crate::gitlab::api::Call;
+use crate::gitlab::call::Call;
 use crate::gitlab::paging::Page;
 use crate::gitlab::params::{Declarations, Given, Params};
 use crate::gitlab::reply::Reply;
