@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
+use crate::clock::Note;
 use crate::lab::{Lab, USER};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -68,6 +69,7 @@ pub async fn run(binary: PathBuf, keep: bool, mut say: impl FnMut(&str)) -> Resu
     expect(lab.aws.works(&lab.pair()).await, "the pair works")?;
 
     if keep {
+        let _note = Note::of(&lab)?;
         say("Both stand-ins keep running; press Ctrl-C to end them. To try by hand:\n");
         let shown: String =
             lab.settings(&lab.pair())

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod bench;
+pub mod clock;
 pub mod demo;
 pub mod emulator;
 pub mod gitlab;

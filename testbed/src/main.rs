@@ -3,9 +3,12 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use reqwest::Url;
+use testbed::clock::Places;
 
 /// Stand-ins for AWS and GitLab: the demonstration, the benchmark, and servers for tests.
 #[derive(Parser)]
@@ -40,6 +43,20 @@ enum Command {
     },
     /// Start both stand-ins, print where they are as one line of JSON, and run until standard input closes.
     Serve,
+    /// Move the clocks of both stand-ins while they run.
+    ///
+    /// Finds the stand-ins of `demo --keep` by itself. Name those of `serve` with --aws and --gitlab.
+    Clock {
+        /// How far, forwards: +25h, +8days, +30min.
+        #[arg(value_name = "DURATION", value_parser = forwards, allow_hyphen_values = true)]
+        by: Duration,
+        /// Where the AWS stand-in is.
+        #[arg(long, value_name = "URL", requires = "gitlab")]
+        aws: Option<Url>,
+        /// Where the GitLab stand-in is.
+        #[arg(long, value_name = "URL", requires = "aws")]
+        gitlab: Option<Url>,
+    },
 }
 
 #[derive(Args)]
@@ -69,5 +86,45 @@ async fn run(command: Command) -> Result<()> {
         Command::Bench { keyturn, rounds } => testbed::bench::run(keyturn.binary, rounds, say).await,
         Command::BenchCheck { keyturn } => testbed::bench::check(&keyturn.binary, say),
         Command::Serve => testbed::serve::run(say).await,
+        Command::Clock { by, aws, gitlab } => {
+            let named = aws.zip(gitlab).map(|(aws, gitlab)| Places { aws, gitlab });
+            testbed::clock::run(by, named, say).await
+        }
+    }
+}
+
+/// A duration in whole seconds. Time goes one way: what keyturn does when a clock goes back is for tests to ask.
+fn forwards(text: &str) -> Result<Duration, String> {
+    if text.starts_with('-') {
+        return Err("the clocks only move forwards".to_owned());
+    }
+    let by = humantime::parse_duration(text.strip_prefix('+').unwrap_or(text))
+        .map_err(|error| error.to_string())?;
+    if by.as_secs() == 0 || by.subsec_nanos() != 0 {
+        return Err("the clocks move by whole seconds".to_owned());
+    }
+    Ok(by)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_is_read() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        for (text, read) in [
+            ("+25h", Some(25 * 60 * 60)),
+            ("1day 30min", Some(24 * 60 * 60 + 30 * 60)),
+            ("-1h", None),
+            ("+500ms", None),
+            ("0s", None),
+            ("tomorrow", None),
+        ] {
+            assert_eq!(forwards(text).ok(), read.map(Duration::from_secs), "{text}");
+        }
+        let alone = ["testbed", "clock", "+1h", "--aws", "http://127.0.0.1:1"];
+        assert!(Cli::try_parse_from(alone).is_err(), "one clock would move alone");
     }
 }
