@@ -49,10 +49,7 @@ fn refuse_or_serve(world: &mut World, request: &Request, root: &str) -> Result<R
     let time = (world.now(), world.today());
     let text = request.token(parameter.as_deref());
     let accepted = route.accepted(method);
-    let is_rotation = matches!(route, Route::RotateSelf);
-    let caller = world
-        .tokens
-        .authenticate(text, accepted, is_rotation, &world.settings.version, time)?;
+    let caller = world.tokens.authenticate(text, accepted, time)?;
 
     routes::serve(
         world,

@@ -2,7 +2,7 @@
 //!
 //! It reproduces what a client must survive rather than what it would like: the order in which GitLab refuses a
 //! request, a group `PUT` that overwrites another scope's variable, parameters ignored without a word, hidden
-//! values, tokens that die by rotation, answers lost after the change was made.
+//! values, answers lost after the change was made.
 //!
 //! Tests set the world up, let the program run, and then look at the world:
 //!
@@ -28,7 +28,7 @@
 //!
 //! Time is the server's own ([`GitLab::advance`]); nothing is random. What isn't here answers 404, as an unknown
 //! path does: everything but `/groups/:id`, `/projects/:id`, their `/variables`, `/personal_access_tokens/self`,
-//! `…/self/rotate`, `/metadata` and `/version`.
+//! `/metadata` and `/version`.
 
 mod api;
 mod call;

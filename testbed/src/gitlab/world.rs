@@ -112,7 +112,7 @@ impl World {
         self.tokens.add(token, now).text.clone()
     }
 
-    /// All tokens ever issued, in order, with what rotation made of them.
+    /// All tokens ever issued, in order.
     #[must_use]
     pub fn tokens(&self) -> &[IssuedToken] {
         self.tokens.all()
