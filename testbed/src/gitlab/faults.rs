@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::clock::{http_date, shifted};
@@ -15,7 +15,7 @@ use super::request::Request;
 ///
 /// Faults stand in line: a request is seen by the first fault that matches it, and by a later one only if the
 /// first lets it pass. So a 500 once and then a dropped connection are two faults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Only this method; any, if empty.
@@ -42,7 +42,7 @@ fn once() -> u32 {
 }
 
 /// What happens to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Another answer. With `applied` the request is carried out first: the outcome is hidden from the client.
@@ -83,7 +83,7 @@ pub enum Effect {
 }
 
 /// How a connection ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hangup {
     /// With a reset.
@@ -94,7 +94,7 @@ pub enum Hangup {
 }
 
 /// An answer that isn't the endpoint's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// 500 from GitLab, JSON.

@@ -2,14 +2,14 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::reply::Reply;
 use super::tree::Container;
 
 /// A token's scope. `api` is for everything, `read_api` for `GET` only; no narrower classic scope writes
 /// variables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Everything.
@@ -23,8 +23,7 @@ pub enum Scope {
 }
 
 /// A membership's access level, lowest first. A role on a group is inherited by everything below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "GitLab's own names")]
 pub enum Role {
     Guest,
@@ -38,8 +37,7 @@ pub enum Role {
 }
 
 /// A token as a test sets it up; personal, group and project tokens are the same kind of record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Shown in the journal in place of the token's text.
     pub name: String,
@@ -106,7 +104,7 @@ impl Token {
 }
 
 /// A token in existence, with its text: ground truth for tests, never part of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedToken {
     /// Its id.
     pub id: u64,

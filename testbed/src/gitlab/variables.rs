@@ -3,12 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::tree::Container;
 
 /// How a job gets the value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VariableType {
     /// As the value of an environment variable.
@@ -29,8 +29,7 @@ impl VariableType {
 }
 
 /// A variable with its true value, hidden or not. The defaults are those of `POST`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Unique together with the scope.
     pub key: String,
@@ -92,8 +91,7 @@ impl Variable {
 }
 
 /// What happened to a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// By `POST` or by the test's set-up.
     Created,
@@ -104,7 +102,7 @@ pub enum Action {
 }
 
 /// One entry of the record: the variable as it stood after the change, or before a deletion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The server's time.
     pub at: Timestamp,

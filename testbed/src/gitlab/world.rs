@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
 use super::jobs;
@@ -34,8 +33,7 @@ pub struct Settings {
 }
 
 /// GitLab takes the first row with the key that its database returns, in no stated order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OverwrittenRow {
     /// The oldest row with the key.
     #[default]
