@@ -20,17 +20,17 @@ use super::routes::{self, Route};
 use super::world::World;
 
 /// Answers a request and changes the world accordingly.
-pub(super) fn answer(world: &mut World, request: &Request, root: &str) -> Reply {
-    refuse_or_serve(world, request, root).unwrap_or_else(|refusal| refusal)
+pub(super) fn answer(world: &mut World, request: &Request) -> Reply {
+    refuse_or_serve(world, request).unwrap_or_else(|refusal| refusal)
 }
 
-fn refuse_or_serve(world: &mut World, request: &Request, root: &str) -> Result<Reply, Reply> {
+fn refuse_or_serve(world: &mut World, request: &Request) -> Result<Reply, Reply> {
     if world.settings.read_only && request.is_write() {
         let is_json = request.media_type() == Some("application/json");
-        return Err(Reply::read_only(is_json, &world.settings.external_url));
+        return Err(Reply::read_only(is_json));
     }
 
-    let segments = request.segments(root).ok_or_else(Reply::unknown_route)?;
+    let segments = request.segments().ok_or_else(Reply::unknown_route)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let route = Route::find(&segments, &world.settings.version).ok_or_else(Reply::unknown_route)?;
     let methods = route.methods();

@@ -85,12 +85,10 @@ impl Call<'_> {
         self.caller.token.admin
     }
 
-    /// Whether the container isn't absent to the token: public, or the token has a role on it, above it or
-    /// below it.
+    /// Whether the container isn't absent to the token: it has a role on it, above it or below it.
     fn sees(&self, world: &World, container: Container) -> bool {
         let is_above = |below: Container| world.tree.lineage(below).contains(&container);
         self.is_admin()
-            || world.tree.get(container).is_some_and(|node| node.public)
             || self.role(world, container).is_some()
             || self.caller.token.roles.iter().any(|(on, _)| is_above(*on))
     }

@@ -57,7 +57,7 @@ mod version;
 mod world;
 
 pub use certificates::Certificate;
-pub use faults::{Answer, Effect, Fault, Hangup};
+pub use faults::{Answer, Effect, Fault};
 pub use jobs::{Job, JobVariables};
 pub use journal::Call;
 pub use options::Options;

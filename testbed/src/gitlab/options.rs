@@ -16,10 +16,6 @@ pub struct Options {
     pub version: String,
     /// Where to listen; port 0 is a free one.
     pub listen: SocketAddr,
-    /// The path that GitLab is installed under: empty, or e.g. `/gitlab`.
-    pub relative_root: String,
-    /// The address GitLab believes to have. It is never called; a client that follows it fails.
-    pub external_url: String,
     /// What the server's clock shows at the start; the machine's time if left out.
     pub starts_at: Option<Timestamp>,
     /// Whether the clock stands still until a test moves it.
@@ -33,8 +29,6 @@ impl Default for Options {
         Self {
             version: "18.2.1-ee".into(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            relative_root: String::new(),
-            external_url: "https://gitlab.example.com".into(),
             starts_at: None,
             clock_stands: false,
             tls: None,
@@ -64,10 +58,6 @@ impl Options {
             licensed: true,
             read_only: false,
             overwritten: OverwrittenRow::default(),
-            stale_reads: 0,
-            group_limit: 30_000,
-            project_limit: 8_000,
-            external_url: self.external_url.clone(),
         })
     }
 }

@@ -17,6 +17,7 @@ use super::faults::Fault;
 use super::jobs::Job;
 use super::journal::Call;
 use super::options::Options;
+use super::request::ROOT;
 use super::state::Shared;
 use super::tree::Container;
 use super::world::World;
@@ -68,7 +69,7 @@ impl GitLab {
     /// The API's root, e.g. `http://127.0.0.1:40123/api/v4`: what `CI_API_V4_URL` is in a job.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}{}", self.origin(), self.shared.root())
+        format!("{}{}", self.origin(), ROOT)
     }
 
     /// Where it listens.

@@ -19,8 +19,6 @@ use super::world::{Settings, World};
 pub(super) struct Shared {
     options: Options,
     settings: Settings,
-    /// The API's root path.
-    root: String,
     state: Mutex<State>,
 }
 
@@ -43,12 +41,10 @@ struct Late {
 impl Shared {
     pub(super) fn new(options: Options) -> Result<Self> {
         let settings = options.settings()?;
-        let root = format!("{}/api/v4", options.relative_root.trim_end_matches('/'));
         let state = Mutex::new(State::new(&options, &settings));
         Ok(Self {
             options,
             settings,
-            root,
             state,
         })
     }
@@ -61,15 +57,11 @@ impl Shared {
         }
     }
 
-    pub(super) fn root(&self) -> &str {
-        &self.root
-    }
-
     /// The state, with everything done that is due by now.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // A test's closure that panicked has failed its test already; the state is still the best there is.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.catch_up(&self.root);
+        state.catch_up();
         state
     }
 
@@ -91,8 +83,8 @@ impl State {
         }
     }
 
-    pub(super) fn answer(&mut self, request: &Request, root: &str) -> Reply {
-        api::answer(&mut self.world, request, root)
+    pub(super) fn answer(&mut self, request: &Request) -> Reply {
+        api::answer(&mut self.world, request)
     }
 
     pub(super) fn postpone(&mut self, request: Request, millis: u64) {
@@ -104,7 +96,7 @@ impl State {
     }
 
     /// Carries out late requests that are due, in order, each dated when it was due.
-    fn catch_up(&mut self, root: &str) {
+    fn catch_up(&mut self) {
         let now = self.world.now();
         let (mut due, late): (Vec<Late>, Vec<Late>) = std::mem::take(&mut self.late)
             .into_iter()
@@ -113,7 +105,7 @@ impl State {
         due.sort_by_key(|late| late.due);
         for Late { due, request } in due {
             self.world.clock.hold(Some(due));
-            let _ = api::answer(&mut self.world, &request, root);
+            let _ = api::answer(&mut self.world, &request);
         }
         self.world.clock.hold(None);
     }

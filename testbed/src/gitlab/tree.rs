@@ -44,7 +44,6 @@ pub(super) enum Found {
 pub(super) struct Node {
     pub(super) path: String,
     pub(super) parent: Option<GroupId>,
-    pub(super) public: bool,
 }
 
 /// All groups and projects.
@@ -71,7 +70,6 @@ impl Tree {
             Node {
                 path: path.to_owned(),
                 parent,
-                public: false,
             },
         );
         id
@@ -88,7 +86,6 @@ impl Tree {
             Node {
                 path: path.to_owned(),
                 parent,
-                public: false,
             },
         );
         self.redirects.remove(path);
@@ -97,12 +94,6 @@ impl Tree {
 
     pub(super) fn get(&self, container: Container) -> Option<&Node> {
         self.nodes.get(&container)
-    }
-
-    pub(super) fn set_public(&mut self, container: Container, public: bool) {
-        if let Some(node) = self.nodes.get_mut(&container) {
-            node.public = public;
-        }
     }
 
     /// Gives a group or project a new full path, and everything below it. Projects leave a redirect.

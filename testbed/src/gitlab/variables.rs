@@ -1,7 +1,5 @@
 //! CI/CD variables: the rows, how one is selected, and a record of every change.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -128,7 +126,6 @@ pub(super) struct Row {
     pub(super) id: u64,
     pub(super) container: Container,
     pub(super) variable: Variable,
-    pub(super) updated_at: Timestamp,
 }
 
 /// Who changes something, and when.
@@ -144,8 +141,6 @@ pub(super) struct Variables {
     rows: Vec<Row>,
     next_id: u64,
     changes: Vec<Change>,
-    /// What a lagging replica still shows: one snapshot for each read that is to be stale.
-    stale: BTreeMap<Container, VecDeque<Vec<Row>>>,
 }
 
 impl Variables {
@@ -153,24 +148,9 @@ impl Variables {
         &self.changes
     }
 
-    /// The rows of a container in order of id, as the primary database has them.
+    /// The rows of a container in order of id.
     pub(super) fn of(&self, container: Container) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.container == container)
-    }
-
-    /// The rows of a container as a `GET` reads them, which may be from a replica that lags.
-    pub(super) fn read(&mut self, container: Container) -> Vec<Row> {
-        let stale = self.stale.get_mut(&container).and_then(VecDeque::pop_front);
-        stale.unwrap_or_else(|| self.of(container).cloned().collect())
-    }
-
-    /// Makes the next `reads` reads of the container see what is there now, before a write.
-    pub(super) fn lag(&mut self, container: Container, reads: u32) {
-        let before: Vec<Row> = self.of(container).cloned().collect();
-        let queue = self.stale.entry(container).or_default();
-        for _ in queue.len()..usize::try_from(reads).unwrap_or(usize::MAX) {
-            queue.push_back(before.clone());
-        }
     }
 
     pub(super) fn get(&self, container: Container, key: &str, scope: &str) -> Option<&Row> {
@@ -185,7 +165,6 @@ impl Variables {
             id: self.next_id,
             container,
             variable,
-            updated_at: author.at,
         })
     }
 
@@ -194,12 +173,11 @@ impl Variables {
             return;
         };
         let container = row.container;
-        // A PUT of what is there already saves nothing, so it neither touches the time nor enters the record.
+        // A PUT of what is there already saves nothing, so it does not enter the record.
         if row.variable == variable {
             return;
         }
         row.variable = variable.clone();
-        row.updated_at = author.at;
         self.record(container, &variable, Action::Updated, author);
     }
 

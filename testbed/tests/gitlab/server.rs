@@ -57,20 +57,6 @@ async fn every_response_has_the_date_of_the_servers_clock() {
 }
 
 #[tokio::test]
-async fn a_relative_root_moves_the_whole_api() {
-    let bench = Bench::with(Options {
-        relative_root: "/gitlab".into(),
-        ..Options::default()
-    })
-    .await;
-    assert!(bench.gitlab.url().ends_with("/gitlab/api/v4"));
-    assert_eq!(bench.get(&bench.of_group("")).await.status, 200);
-    let outside = bench.gitlab.url().replace("/gitlab", "");
-    let outside = bench.client.get(format!("{outside}{}", bench.of_group("")));
-    assert_eq!(send(outside).await.unwrap().status, 404);
-}
-
-#[tokio::test]
 async fn a_connection_is_kept_and_the_journal_numbers_it() {
     let bench = Bench::new().await;
     for _ in 0..3 {
