@@ -58,15 +58,21 @@ FIRST := d3db4bf
 FIRST_BINARY := .testbed/0.1.0/keyturn
 CASES = cargo test --locked --profile ci --workspace --test cases
 
-.PHONY: demo test regress bench bench-check release testbed lint deny prove prove-deep fuzz nightly fire build clean \
+.PHONY: demo demo-programs emulator test regress bench bench-check release testbed lint deny prove prove-deep fuzz nightly fire build clean \
 	release-arm64 image image-content test-image-content test-image test-component component-needs component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
-demo: testbed build
-	target/ci/testbed demo --keyturn $(BINARY) $(DEMO_ARGUMENTS)
+# Both at once: one is compiled, the other one downloaded.
+demo:
+	@$(MAKE) --no-print-directory --jobs 2 $(VENV)/.ready demo-programs
+	target/demo/testbed demo --keyturn target/demo/keyturn $(DEMO_ARGUMENTS)
+
+# Only what the demonstration runs, in the profile that compiles fastest.
+demo-programs:
+	cargo build --locked --profile demo -p keyturn -p keyturn-testbed --bin keyturn --bin testbed
 
 ## test: unit tests, the planner's tables, the stand-ins' own tests, the scenarios with the real binary, the template of the Lambda function
-test: testbed build lint-lambda
+test: testbed emulator build lint-lambda $(VENV)/.pytest
 	$(VENV)/bin/python -m pytest -q testbed/aws
 	cargo test --locked --profile ci --workspace
 
@@ -122,7 +128,7 @@ fire: testbed build
 	cargo test --locked --profile ci --workspace --test fire -- --ignored --nocapture
 
 ## bench: whole rotations by the release binary, the usual Python Lambda and bare clients, side by side; writes bench/results.*
-bench: testbed build release $(BASELINE)/.ready
+bench: testbed emulator build release $(BASELINE)/.ready
 	$(BASELINE)/bin/python packaging/ca_bundle.py target/bench/ca-certificates.crt
 	target/ci/testbed bench --keyturn $(RELEASE) $(addprefix --rounds ,$(ROUNDS))
 
@@ -193,11 +199,11 @@ lint-lambda: $(LINT)/.ready
 	$(LINT)/bin/python -m pytest -q testbed/lint
 
 ## test-lambda: the release binary as the function in AWS's own emulator of its runtime; fails when a budget is exceeded
-test-lambda: testbed build release
+test-lambda: testbed emulator build release
 	KEYTURN_BOOTSTRAP=$(CURDIR)/$(RELEASE) cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1
 
 ## test-lambda-deep: the template and the archive deployed to an emulator of AWS whose schedule fires it; minutes
-test-lambda-deep: testbed build lambda $(DEEP)/.ready
+test-lambda-deep: testbed emulator build lambda $(DEEP)/.ready
 	KEYTURN_ARCHIVE=$(CURDIR)/dist/keyturn-lambda-$(HERE).zip \
 		cargo test --locked --profile ci --test lambda -- --nocapture --test-threads=1 --ignored
 
@@ -229,11 +235,19 @@ $(CARGO_DENY):
 build:
 	cargo build --locked --profile ci --workspace
 
-testbed: $(VENV)/.ready $(RIE)
+# What the AWS stand-in runs on.
+testbed: $(VENV)/.ready
 
-$(VENV)/.ready: testbed/aws/requirements-dev.txt testbed/aws/requirements.txt
+# What the Lambda function runs in; nothing else needs it.
+emulator: $(RIE)
+
+$(VENV)/.ready: testbed/aws/requirements.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r testbed/aws/requirements-dev.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
+	touch $@
+
+$(VENV)/.pytest: testbed/aws/requirements-dev.txt $(VENV)/.ready
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r $<
 	touch $@
 
 # AWS's emulator of the Lambda runtime: one file of a wheel, which isn't installed.

@@ -72,7 +72,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// When there is no emulator (`make testbed` unpacks it), or it does not start.
+    /// When there is no emulator (`make emulator` unpacks it), or it does not start.
     pub async fn start(
         bootstrap: &Path,
         settings: &BTreeMap<String, String>,
@@ -81,7 +81,7 @@ impl Emulator {
         let emulator = project_root().join(".testbed/rie/aws-lambda-rie");
         ensure!(
             emulator.exists(),
-            "{} does not exist: run `make testbed`",
+            "{} does not exist: run `make emulator`",
             emulator.display()
         );
         // The only error is that there is one already.
