@@ -26,8 +26,9 @@ FUZZ_SECONDS ?= 60
 # The quick tests decide: rules, decision table and the laws over all observations. `.cargo/mutants.toml` has what can't matter.
 # Mutants live in a copy: whoever builds or edits meanwhile meets none.
 MUTANTS = $(CARGO_MUTANTS) mutants --package keyturn-planner --jobs 2 --no-shuffle --output target --profile ci
-# Another twentieth every day.
-SHARD ?= $(shell expr $$(date +%s) / 86400 % 20)/20
+# Another part every day: all of them in MUTANTS_DAYS.
+MUTANTS_DAYS := 40
+SHARD ?= $(shell expr $$(date +%s) / 86400 % $(MUTANTS_DAYS))/$(MUTANTS_DAYS)
 
 # The benchmark.
 BASELINE := .testbed/baseline
@@ -58,7 +59,7 @@ FIRST := d3db4bf
 FIRST_BINARY := .testbed/0.1.0/keyturn
 CASES = cargo test --locked --profile ci --workspace --test cases
 
-.PHONY: demo demo-programs emulator test regress bench bench-check release testbed lint deny prove prove-deep fuzz nightly fire build clean \
+.PHONY: demo demo-programs emulator test regress bench bench-check release testbed lint deny prove mutants prove-deep fuzz nightly fire build clean \
 	release-arm64 image image-content test-image-content test-image test-component component-needs component-tools lambda lint-lambda test-lambda test-lambda-deep deploy
 
 ## demo: one key from its rotation to its deletion, against stand-ins on loopback ports
@@ -96,14 +97,19 @@ $(FIRST_BINARY): | build
 	cp $(@D)/target/ci/keyturn $@
 	rm -rf $(@D)/source $(@D)/target
 
-## prove: the planner against every observation, every order of failures and wrong planners; mutants of it, the sample of the day or SHARD=
+## prove: the planner against every observation and every order of failures; the wrong planners must be caught
 prove: SHELL := /bin/bash -o pipefail
-prove: $(CARGO_MUTANTS)
+prove:
 	@mkdir -p target
 	cargo test --locked --profile ci -p keyturn-planner -- --nocapture | tee target/prove.txt
-	@echo "mutants: shard $(SHARD)"
-	$(MUTANTS) --shard $(SHARD) | tee -a target/prove.txt
 	@awk -f planner/tests/figures.awk target/prove.txt
+
+## mutants: mutants of the planner, another part of them each day or SHARD=0/40; fails when the tests miss one
+mutants: SHELL := /bin/bash -o pipefail
+mutants: $(CARGO_MUTANTS)
+	@mkdir -p target
+	@echo "mutants: part $(SHARD)"
+	$(MUTANTS) --shard $(SHARD) | tee target/mutants.txt; ended=$$?; awk -f planner/tests/figures.awk target/mutants.txt; exit $$ended
 
 ## prove-deep: the large explorations, and every mutant; an hour and more
 prove-deep: SHELL := /bin/bash -o pipefail
