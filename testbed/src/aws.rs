@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 
 use crate::gitlab::Certificate;
 use crate::issuer::Issuer;
+use crate::paths::{project_root, python};
 
 /// The account that the stand-in plays.
 pub const ACCOUNT: &str = "123456789012";
@@ -116,15 +117,14 @@ impl Aws {
     /// As [`Aws::start`].
     pub async fn behind(door: &Door) -> Result<Aws> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let root = project_root();
-        let python = root.join(".testbed/venv/bin/python");
+        let python = python();
         if !python.exists() {
             bail!("{} does not exist: run `make testbed` first", python.display());
         }
         let mut command = Command::new(python);
         command
             .args(["-m", "strict_aws", "--port", "0", "--exit-on-stdin-close"])
-            .current_dir(root.join("testbed/aws"));
+            .current_dir(project_root().join("testbed/aws"));
         if let Some(files) = &door.tls {
             command.arg("--tls-cert").arg(&files.certificate);
             command.arg("--tls-key").arg(&files.key);
@@ -550,10 +550,4 @@ fn root_key() -> Pair {
 
 fn credentials(pair: &Pair) -> Credentials {
     Credentials::new(&pair.id, &pair.secret, pair.token.clone(), None, "testbed")
-}
-
-/// The root of the checkout.
-pub fn project_root() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
 }

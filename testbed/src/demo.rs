@@ -1,13 +1,16 @@
 //! The demonstration: one key, from its rotation to its deletion, with the real binary.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::lab::{Lab, USER};
+use crate::clock::Note;
+use crate::lab::{Lab, USER, policy};
 
+/// Who rotates by hand.
+const OPERATOR: &str = "operator";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
@@ -17,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 ///
 /// When a run ends otherwise than it should, which makes the demonstration a test too.
 pub async fn run(binary: PathBuf, keep: bool, mut say: impl FnMut(&str)) -> Result<()> {
-    let lab = Lab::start(binary).await?;
+    let lab = Lab::start(binary.clone()).await?;
     let old = lab.old.id.clone();
     say(&format!(
         "An IAM user `{USER}` with a key of 90 days, and a GitLab group whose variables hold it.\n"
@@ -68,19 +71,39 @@ pub async fn run(binary: PathBuf, keep: bool, mut say: impl FnMut(&str)) -> Resu
     expect(lab.aws.works(&lab.pair()).await, "the pair works")?;
 
     if keep {
-        say("Both stand-ins keep running; press Ctrl-C to end them. To try by hand:\n");
-        let shown: String =
-            lab.settings(&lab.pair())
-                .iter()
-                .fold(String::new(), |mut text, (name, value)| {
-                    let _ = writeln!(text, "export {name}='{value}'");
-                    text
-                });
-        say(&shown);
+        let _note = Note::of(&lab)?;
+        say(&by_hand(&lab, &binary).await?);
         tokio::signal::ctrl_c().await?;
     }
     drop(lab);
     Ok(())
+}
+
+/// What to type into another terminal.
+async fn by_hand(lab: &Lab, binary: &Path) -> Result<String> {
+    // With the pair itself, each run would use the key that it waits to retire.
+    let may_rotate = policy("role")?.replace("ci-deployer", USER);
+    lab.aws.add_user(OPERATOR, Some(&may_rotate)).await?;
+    let operator = lab.aws.add_key(OPERATOR, Duration::ZERO).await?;
+    let mut settings = lab.settings(&operator);
+    settings.insert("AWS_IAM_USER".to_owned(), USER.to_owned());
+
+    let mut text = "\nBoth stand-ins run until you press Ctrl-C. In another terminal:\n\n".to_owned();
+    for (name, value) in settings {
+        writeln!(text, "export {name}='{value}'")?;
+    }
+    let (keyturn, testbed) = (std::path::absolute(binary)?, std::env::current_exe()?);
+    let (keyturn, testbed) = (keyturn.display(), testbed.display());
+    write!(
+        text,
+        "\n{keyturn} plan         # what a run would do now, and why\n\
+         {keyturn} rotate       # a new key\n\
+         {testbed} clock +25h   # moves the clocks of both stand-ins\n\
+         {keyturn} retire       # deactivates the old key\n\
+         {testbed} clock +8days\n\
+         {keyturn} retire       # deletes it\n"
+    )?;
+    Ok(text)
 }
 
 async fn step(lab: &Lab, title: &str, command: &str, say: &mut impl FnMut(&str)) -> Result<()> {

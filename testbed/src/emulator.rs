@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::aws::project_root;
+use crate::paths::project_root;
+use crate::relay;
 
 /// An EventBridge rule sends this, and the Scheduler its like, when the target has no input of its own.
 pub const SCHEDULED: &str = r#"{"version":"0","id":"53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa","detail-type":"Scheduled Event",
@@ -71,7 +72,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// When there is no emulator (`make testbed` unpacks it), or it does not start.
+    /// When there is no emulator (`make emulator` unpacks it), or it does not start.
     pub async fn start(
         bootstrap: &Path,
         settings: &BTreeMap<String, String>,
@@ -80,14 +81,21 @@ impl Emulator {
         let emulator = project_root().join(".testbed/rie/aws-lambda-rie");
         ensure!(
             emulator.exists(),
-            "{} does not exist: run `make testbed`",
+            "{} does not exist: run `make emulator`",
             emulator.display()
         );
         // The only error is that there is one already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let (invoke, runtime) = (free_address()?.to_string(), free_address()?);
         let inits = Arc::new(Inits::default());
-        let bootstrap = asking(relay(runtime, &inits)?, bootstrap)?;
+        let noted = Arc::clone(&inits);
+        // What goes wrong here is told by the emulator: its function does not answer.
+        let between = relay::listen(move |function| {
+            // Before anything is answered: the function only waits.
+            noted.note();
+            let _ = relay::pass_on(function, runtime);
+        })?;
+        let bootstrap = asking(between, bootstrap)?;
         let mut process = Command::new(emulator)
             .args(["--runtime-interface-emulator-address", &invoke])
             .args(["--runtime-api-address", &runtime.to_string()])
@@ -255,53 +263,29 @@ struct Inits {
     costs: Mutex<Vec<Init>>,
 }
 
-/// Stands between the function and its runtime API, to see it ask for its first event.
-fn relay(runtime: SocketAddr, inits: &Arc<Inits>) -> Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?;
-    let inits = Arc::clone(inits);
-    std::thread::spawn(move || {
-        for function in listener.incoming().map_while(Result::ok) {
-            let at = Instant::now();
-            let process = child_of(inits.emulator.load(Ordering::Relaxed)).unwrap_or(0);
-            // Read before anything is answered: the function only waits.
-            if inits.seen.swap(process, Ordering::Relaxed) != process
-                && let Ok(cpu) = cpu(process)
-            {
-                let wall = Duration::ZERO;
-                lock(&inits.costs).push(Init { cpu, at, wall });
-            }
-            let Ok(emulator) = TcpStream::connect(runtime) else {
-                continue;
-            };
-            // What goes wrong here is told by the emulator: its function does not answer.
-            let _ = pass(&function, &emulator);
-            let _ = pass(&emulator, &function);
+impl Inits {
+    /// The function asks for an event, now, on a connection of its own.
+    fn note(&self) {
+        let at = Instant::now();
+        let process = child_of(self.emulator.load(Ordering::Relaxed)).unwrap_or(0);
+        if self.seen.swap(process, Ordering::Relaxed) != process
+            && let Ok(cpu) = cpu(process)
+        {
+            let wall = Duration::ZERO;
+            lock(&self.costs).push(Init { cpu, at, wall });
         }
-    });
-    Ok(address)
+    }
 }
 
-fn pass(from: &TcpStream, to: &TcpStream) -> std::io::Result<()> {
-    // An answer that is held back for an acknowledgement would count as the function's time.
-    to.set_nodelay(true)?;
-    let (mut from, mut to) = (from.try_clone()?, to.try_clone()?);
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut from, &mut to);
-        let _ = to.shutdown(std::net::Shutdown::Write);
-    });
-    Ok(())
-}
-
-/// A bootstrap that is this one, with its runtime API behind the relay.
-fn asking(relay: SocketAddr, bootstrap: &Path) -> Result<PathBuf> {
+/// A bootstrap that is this one, which asks for its events at this address.
+fn asking(between: SocketAddr, bootstrap: &Path) -> Result<PathBuf> {
     let script = std::env::temp_dir().join(format!(
         "keyturn-bootstrap-{}-{}",
         std::process::id(),
-        relay.port()
+        between.port()
     ));
     let text = format!(
-        "#!/bin/sh\nexport AWS_LAMBDA_RUNTIME_API={relay}\nexec {}\n",
+        "#!/bin/sh\nexport AWS_LAMBDA_RUNTIME_API={between}\nexec {}\n",
         bootstrap.display()
     );
     std::fs::write(&script, text)?;

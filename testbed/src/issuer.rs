@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use crate::aws::project_root;
+use crate::paths::{project_root, python};
 
 /// Signs tokens with a key that it makes when it starts. It is also the audience of its tokens, as GitLab is unless a
 /// job's `id_tokens:` say otherwise.
@@ -56,11 +56,10 @@ impl Issuer {
     }
 
     fn sign(&self, claims: &Value) -> Result<String> {
-        let root = project_root();
-        let mut process = Command::new(root.join(".testbed/venv/bin/python"))
+        let mut process = Command::new(python())
             .args(["-m", "strict_aws.issuer"])
             .arg(&self.directory)
-            .current_dir(root.join("testbed/aws"))
+            .current_dir(project_root().join("testbed/aws"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

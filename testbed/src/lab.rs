@@ -11,8 +11,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-use crate::aws::{Aws, Door, Pair, project_root};
+use crate::aws::{Aws, Door, Pair};
 use crate::gitlab::{GitLab, GroupId, Options, Token, Variable};
+use crate::paths::project_root;
 use crate::secrecy;
 
 /// The user whose key is rotated.

@@ -5,12 +5,14 @@
 
 pub mod aws;
 pub mod bench;
+pub mod clock;
 pub mod demo;
 pub mod emulator;
 pub mod gitlab;
 pub mod issuer;
 pub mod lab;
 pub mod message;
+pub mod paths;
 pub mod relay;
 pub mod secrecy;
 pub mod serve;

@@ -1,12 +1,14 @@
 //! AWS over TLS, and AWS's own names behind a proxy.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::{ErrorKind, Result, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use testbed::aws::{Door, TlsFiles};
 use testbed::gitlab::Certificate;
+use testbed::message::Request;
+use testbed::relay;
 
 use super::*;
 
@@ -51,44 +53,27 @@ struct Proxy {
 
 impl Proxy {
     fn to(server: &str) -> Proxy {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let server: SocketAddr = server.trim_start_matches("https://").parse().unwrap();
         let asked = Arc::new(Mutex::new(BTreeSet::new()));
-        let (server, hosts) = (
-            server.trim_start_matches("https://").to_owned(),
-            Arc::clone(&asked),
-        );
-        std::thread::spawn(move || {
-            for client in listener.incoming() {
-                let (server, hosts) = (server.clone(), Arc::clone(&hosts));
-                std::thread::spawn(move || tunnel(client.unwrap(), &server, &hosts));
-            }
+        let hosts = Arc::clone(&asked);
+        let address = relay::listen(move |client| {
+            // keyturn tells what goes wrong here: it has no answer.
+            let _ = tunnel(client, server, &hosts);
         });
+        let url = format!("http://{}", address.unwrap());
         Proxy { url, asked }
     }
 }
 
-fn tunnel(client: TcpStream, server: &str, hosts: &Mutex<BTreeSet<String>>) {
-    let mut lines = BufReader::new(client.try_clone().unwrap());
-    let mut first = String::new();
-    lines.read_line(&mut first).unwrap();
-    let host = first
-        .strip_prefix("CONNECT ")
-        .and_then(|rest| rest.split(' ').next());
-    hosts.lock().unwrap().insert(host.unwrap_or(&first).to_owned());
-    let mut line = String::new();
-    while lines.read_line(&mut line).unwrap_or(0) > 2 {
-        line.clear();
-    }
-    let (mut to_client, mut to_server) = (client, TcpStream::connect(server).unwrap());
-    to_client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-    let mut from_server = to_server.try_clone().unwrap();
-    std::thread::spawn(move || {
-        let _ = std::io::copy(&mut from_server, &mut to_client);
-        let _ = to_client.shutdown(std::net::Shutdown::Both);
-    });
-    let _ = std::io::copy(&mut lines, &mut to_server);
-    let _ = to_server.shutdown(std::net::Shutdown::Both);
+fn tunnel(mut client: TcpStream, server: SocketAddr, hosts: &Mutex<BTreeSet<String>>) -> Result<()> {
+    let request = Request::read(&mut client)?.ok_or(ErrorKind::UnexpectedEof)?;
+    let asked = match request.method.as_str() {
+        "CONNECT" => request.path,
+        other => format!("{other} {}", request.path),
+    };
+    hosts.lock().unwrap().insert(asked);
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
+    relay::pass_on(client, server)
 }
 
 /// Where requests go is the SDK's knowledge; that keyturn asks it rightly, and proves a key where that key is known, is

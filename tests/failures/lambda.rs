@@ -1,13 +1,15 @@
 //! The door of the Lambda function, opened by a stand-in of the Runtime API.
 
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
-use std::sync::mpsc;
+use std::io::{Result, Write};
+use std::net::TcpStream;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use testbed::gitlab::Effect;
 use testbed::lab::Lab;
+use testbed::message::{Request, Response};
+use testbed::relay;
 
 use crate::{AS_LONG_AS_IT_RUNS, SECRET, Settings, Signer, World, put, status};
 
@@ -19,16 +21,13 @@ struct Runtime {
 
 impl Runtime {
     fn start(event: &Value) -> Runtime {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
         let (send, answers) = mpsc::channel();
-        let events = std::sync::Arc::new(std::sync::Mutex::new(Some(event.to_string())));
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (send, events) = (send.clone(), events.clone());
-                std::thread::spawn(move || serve(stream.unwrap(), &events, &send));
-            }
+        let events = Arc::new(Mutex::new(Some(event.to_string())));
+        let address = relay::listen(move |function| {
+            // It is killed once it has answered.
+            let _ = serve(function, &events, &send);
         });
+        let address = address.unwrap().to_string();
         Runtime { address, answers }
     }
 
@@ -52,53 +51,37 @@ impl Runtime {
 }
 
 fn serve(
-    stream: TcpStream,
-    events: &std::sync::Mutex<Option<String>>,
+    mut function: TcpStream,
+    events: &Mutex<Option<String>>,
     answers: &mpsc::Sender<(String, Value)>,
-) {
-    let mut out = stream.try_clone().unwrap();
-    let mut lines = BufReader::new(stream);
-    loop {
-        let mut first = String::new();
-        if lines.read_line(&mut first).unwrap_or(0) == 0 {
-            return;
+) -> Result<()> {
+    while let Some(request) = Request::read(&mut function)? {
+        if !request.path.ends_with("/invocation/next") {
+            let kind = request.path.rsplit('/').next().unwrap_or_default().to_owned();
+            let _ = answers.send((kind, serde_json::from_slice(request.body()).unwrap_or_default()));
+            function.write_all(&Response::made(202, &[], b""))?;
+            continue;
         }
-        let mut length = 0;
-        loop {
-            let mut header = String::new();
-            lines.read_line(&mut header).unwrap();
-            let Some((name, value)) = header.trim().split_once(':') else {
-                break;
-            };
-            if name.eq_ignore_ascii_case("content-length") {
-                length = value.trim().parse().unwrap();
-            }
-        }
-        let mut body = vec![0; length];
-        lines.read_exact(&mut body).unwrap();
-        let path = first.split(' ').nth(1).unwrap_or_default();
-        if path.ends_with("/invocation/next") {
-            let Some(event) = events.lock().unwrap().take() else {
-                std::thread::sleep(Duration::from_secs(60));
-                return;
-            };
-            write!(
-                out,
-                "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: 8476a536\r\n\
-                 Lambda-Runtime-Deadline-Ms: 4102444800000\r\n\
-                 Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:123456789012:function:keyturn\r\n\
-                 Lambda-Runtime-Trace-Id: Root=1-5759e988-bd862e3fe1be46a994272793\r\n\
-                 Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{event}",
-                event.len()
-            )
-            .unwrap();
-        } else {
-            let kind = path.rsplit('/').next().unwrap_or_default().to_owned();
-            let _ = answers.send((kind, serde_json::from_slice(&body).unwrap_or_default()));
-            let accepted = "HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n";
-            out.write_all(accepted.as_bytes()).unwrap();
-        }
+        let Some(event) = events.lock().unwrap().take() else {
+            std::thread::sleep(Duration::from_secs(60));
+            break;
+        };
+        let headers = [
+            ("Lambda-Runtime-Aws-Request-Id", "8476a536"),
+            ("Lambda-Runtime-Deadline-Ms", "4102444800000"),
+            (
+                "Lambda-Runtime-Invoked-Function-Arn",
+                "arn:aws:lambda:us-east-1:123456789012:function:keyturn",
+            ),
+            (
+                "Lambda-Runtime-Trace-Id",
+                "Root=1-5759e988-bd862e3fe1be46a994272793",
+            ),
+            ("Content-Type", "application/json"),
+        ];
+        function.write_all(&Response::made(200, &headers, event.as_bytes()))?;
     }
+    Ok(())
 }
 
 #[tokio::test]

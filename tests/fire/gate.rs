@@ -171,7 +171,6 @@ impl Passage {
     }
 
     fn serve(&self, mut client: TcpStream, host: Host, remote: SocketAddr) -> Result<()> {
-        client.set_nodelay(true)?;
         let mut server = Remote::new(remote);
         while let Some(request) = Request::read(&mut client)? {
             let (number, fault) = self.enter(host, &request);

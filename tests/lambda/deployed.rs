@@ -4,8 +4,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde_json::{Value, json};
-use testbed::aws::project_root;
 use testbed::gitlab::{GitLab, Options, Token, Variable};
+use testbed::paths::project_root;
 
 /// The side of the conversation that is here; see `testbed/deep/lambda.py`.
 struct Cloud {

@@ -24,10 +24,11 @@ use std::time::Duration;
 
 use emulator::{Emulator, bootstrap, released};
 use serde_json::{Value, json};
-use testbed::aws::{Pair, project_root};
+use testbed::aws::Pair;
 use testbed::emulator::{SCHEDULED, TIMEOUT};
 use testbed::gitlab::{Answer, Effect, Fault, Token, Variable};
 use testbed::lab::{Lab, USER};
+use testbed::paths::project_root;
 
 const SECRET_NAME: &str = "gitlab-key-rotation-secrets";
 const PROJECT: &str = "platform/app";

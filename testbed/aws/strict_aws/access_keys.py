@@ -32,7 +32,7 @@ KEYS_PER_USER = 2
 
 def create(world: World, call: Call) -> Answer:
     user = moto_state.require_user(call.get("UserName"))
-    if len(user.access_keys) >= KEYS_PER_USER and not world.propagation.soft_quota:
+    if len(user.access_keys) >= KEYS_PER_USER:
         raise AwsError(
             "LimitExceeded",
             f"Cannot exceed quota for AccessKeysPerUser: {KEYS_PER_USER}",
@@ -72,18 +72,15 @@ def delete(world: World, call: Call) -> Answer:
 
 def list_keys(world: World, call: Call) -> Answer:
     user = moto_state.require_user(call.get("UserName"))
-    now = world.clock.now()
-    shown = []
-    for key in user.access_keys:
-        if world.propagation.key_listed(key.access_key_id, now):
-            shown.append(
-                {
-                    "UserName": user.name,
-                    "AccessKeyId": key.access_key_id,
-                    "Status": key.status,
-                    "CreateDate": key.create_date,
-                }
-            )
+    shown = [
+        {
+            "UserName": user.name,
+            "AccessKeyId": key.access_key_id,
+            "Status": key.status,
+            "CreateDate": key.create_date,
+        }
+        for key in user.access_keys
+    ]
     result = {"UserName": user.name, **page(call, "AccessKeyMetadata", shown)}
     return result_answer(call, result)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -88,33 +88,22 @@ def _clock(world: World, arguments: Body) -> Any:
         "skew": world.clock.skew,
         "visible": propagation.visible,
         "linger": propagation.linger,
-        "list_lag": propagation.list_lag,
-        "soft_quota": propagation.soft_quota,
     }
 
 
 def _set_clock(world: World, arguments: Body) -> Any:
-    _known_only(
-        arguments, ("advance", "visible", "linger", "list_lag", "soft_quota", "skew")
-    )
+    _known_only(arguments, ("advance", "visible", "linger", "skew"))
     numbers = {}
     for name, value in arguments.items():
-        if name == "soft_quota":
-            if not isinstance(value, bool):
-                raise Refused(400, "soft_quota is true or false")
-        elif isinstance(value, bool) or not isinstance(value, int | float):
+        if isinstance(value, bool) or not isinstance(value, int | float):
             raise Refused(400, f"{name} is a number of seconds")
-        else:
-            numbers[name] = float(value)
+        numbers[name] = float(value)
     with world.lock:
-        for name in ("visible", "linger", "list_lag"):
+        for name in ("visible", "linger"):
             if name in numbers:
                 setattr(world.propagation, name, numbers[name])
-        if "soft_quota" in arguments:
-            world.propagation.soft_quota = arguments["soft_quota"]
         world.clock.skew = numbers.get("skew", world.clock.skew)
         world.clock.advance(numbers.get("advance", 0.0))
-    world.late.apply_due()
     return _clock(world, {})
 
 
@@ -201,32 +190,20 @@ def _plant_key(world: World, arguments: Body) -> Any:
 
 
 def _set_used(world: World, arguments: Body) -> Any:
-    """Sets a key's last use; neither ``at`` nor ``ago`` means never."""
-    _known_only(arguments, ("id", "at", "ago", "service", "region"))
+    """Sets a key's last use; without ``ago`` it means never."""
+    _known_only(arguments, ("id", "ago", "service", "region"))
     with world.lock:
         key = moto_state.find_key(arguments.get("id", ""))
         if key is None:
             raise Refused(404, f"no key {arguments.get('id')}")
-        at = None
-        if arguments.get("ago") is not None:
-            at = world.clock.now() - float(arguments["ago"])
-        elif arguments.get("at") is not None:
-            at = _moment(arguments["at"])
-        if at is None:
+        if arguments.get("ago") is None:
             key.last_used = None
             return {"id": key.access_key_id, "last_used": None}
+        at = world.clock.now() - float(arguments["ago"])
         service = arguments.get("service", "sts")
         region = arguments.get("region", "us-east-1")
         moto_state.set_last_used(key, at, service, region)
         return {"id": key.access_key_id, "last_used": rfc3339(at)}
-
-
-def _moment(value: str | float) -> float:
-    """A moment given as RFC 3339 text or in seconds since the epoch."""
-    if isinstance(value, int | float):
-        return float(value)
-    parsed = datetime.fromisoformat(value)
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
 def _user(arguments: Body) -> moto_state.StrictUser:

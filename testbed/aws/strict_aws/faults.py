@@ -1,22 +1,18 @@
-"""What a test can make go wrong with a call, and calls that arrive late."""
+"""What a test can make go wrong with a call."""
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from .wire import Call
-from .worldclock import WorldClock
 
 MODES = {
     "error": "refused with the given status, code and message; not applied",
     "before": "connection dropped; not applied",
     "after": "applied, then the connection is dropped without an answer",
-    "late": "connection dropped; applied when the world is `seconds` older",
     "delay": "held for `seconds` before it is applied (or after: `apply_first`)",
     "body": "answered with the given body; applied first only with `apply`",
 }
@@ -79,8 +75,8 @@ class Fault:
         for name, value in wish.items():
             if not isinstance(value, _FORMS[name]):
                 raise FaultError(f"{name} is not of type {_FORMS[name]}")
-        if wish["mode"] in ("late", "delay") and "seconds" not in wish:
-            raise FaultError(f"mode {wish['mode']} needs seconds")
+        if wish["mode"] == "delay" and "seconds" not in wish:
+            raise FaultError("mode delay needs seconds")
         fault = cls(**wish)
         if fault.mode == "body" and "status" not in wish:
             fault.status = 200
@@ -139,54 +135,3 @@ class Faults:
                 if struck.times <= 0:
                     self._armed.remove(struck)
         return struck
-
-
-class LateCalls:
-    """Calls whose connection is gone and which will still be applied.
-
-    They are due by the world clock: they come true by waiting, or at once when
-    a test advances the clock past them.
-    """
-
-    def __init__(self, clock: WorldClock) -> None:
-        self._clock = clock
-        self._changed = threading.Condition()
-        self._applying = threading.RLock()
-        self._order = itertools.count()
-        self._waiting: list[tuple[float, int, Callable[[], None]]] = []
-        self._started = False
-
-    def reset(self) -> None:
-        with self._changed:
-            self._waiting.clear()
-
-    def schedule(self, seconds: float, apply: Callable[[], None]) -> None:
-        with self._changed:
-            due = self._clock.now() + seconds
-            heapq.heappush(self._waiting, (due, next(self._order), apply))
-            if not self._started:
-                self._started = True
-                threading.Thread(target=self._watch, daemon=True).start()
-            self._changed.notify()
-
-    def apply_due(self) -> None:
-        """Applies what is due; returns when it has been applied, whoever did it."""
-        with self._applying:
-            while (apply := self._take_due()) is not None:
-                apply()
-
-    def _take_due(self) -> Callable[[], None] | None:
-        with self._changed:
-            if self._waiting and self._waiting[0][0] <= self._clock.now():
-                return heapq.heappop(self._waiting)[2]
-            return None
-
-    def _watch(self) -> None:
-        while True:
-            with self._changed:
-                pause = None
-                if self._waiting:
-                    pause = max(0.0, self._waiting[0][0] - self._clock.now())
-                if pause is None or pause > 0:
-                    self._changed.wait(pause)
-            self.apply_due()

@@ -78,9 +78,6 @@ class FrontDoor:
             case "after":
                 self._serve(call, entry, generation)
                 return Dropped()
-            case "late":
-                self._serve_late(fault.seconds, call, entry, generation)
-                return Dropped()
             case "delay":
                 if fault.apply_first:
                     answer = self._serve(call, entry, generation)
@@ -111,29 +108,6 @@ class FrontDoor:
                 return self._refuse(problem, call, entry)
             entry.status = answer.status
             return answer
-
-    def _serve_late(
-        self, seconds: float, call: Call, entry: Entry, generation: int
-    ) -> None:
-        """AWS judged the signature when the request arrived; only the effect is
-        late."""
-        with self.world.lock:
-            try:
-                caller = self._admit(call, entry)
-            except AwsError as error:
-                self._refuse(error, call, entry)
-                return
-
-        def apply() -> None:
-            with self.world.lock:
-                if generation != self.world.generation:
-                    return
-                try:
-                    entry.status = self._apply(call, caller).status
-                except Exception as problem:
-                    self._refuse(problem, call, entry)
-
-        self.world.late.schedule(seconds, apply)
 
     def _admit(self, call: Call, entry: Entry) -> Caller | None:
         """The caller, or ``None`` for an action that is not signed."""

@@ -1,8 +1,8 @@
 """How long IAM's changes take to be seen.
 
 IAM is eventually consistent and AWS gives no bound. Reported: a new key is
-refused for some seconds after CreateAccessKey, a deleted or deactivated key
-goes on working for some seconds, and a list may not yet show what was created.
+refused for some seconds after CreateAccessKey, and a deleted or deactivated key
+goes on working for some seconds.
 
 The delays run on the world clock. Each change is delayed by what was in force
 when it was made: setting a delay does not touch the keys a test made before.
@@ -24,7 +24,6 @@ class _Change:
     at: float
     visible: float = 0.0
     linger: float = 0.0
-    list_lag: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,6 @@ class Propagation:
     def reset(self) -> None:
         self.visible = 0.0
         self.linger = 0.0
-        self.list_lag = 0.0
-        self.soft_quota = False
         self._created: dict[str, _Change] = {}
         self._stopped: dict[str, _Change] = {}
         self._departed: dict[str, DepartedKey] = {}
@@ -81,10 +78,5 @@ class Propagation:
         stopped = self._stopped.get(key_id)
         return not stopped or now < stopped.at + min(stopped.linger, self.linger)
 
-    def key_listed(self, key_id: str, now: float) -> bool:
-        """Whether ListAccessKeys shows the key yet."""
-        created = self._created.get(key_id)
-        return not created or now >= created.at + min(created.list_lag, self.list_lag)
-
     def _change(self, now: float) -> _Change:
-        return _Change(now, self.visible, self.linger, self.list_lag)
+        return _Change(now, self.visible, self.linger)

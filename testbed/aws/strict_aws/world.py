@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import moto_state
-from .faults import Faults, LateCalls
+from .faults import Faults
 from .journal import Journal
 from .propagation import Propagation
 from .sessions import Sessions
@@ -34,12 +34,10 @@ class World:
 
     def __post_init__(self) -> None:
         moto_state.install(self.clock)
-        self.late = LateCalls(self.clock)
 
     def reset(self) -> None:
         with self.lock:
             self.generation += 1
-            self.late.reset()
             self.faults.reset()
             self.journal.reset()
             self.sessions.reset()

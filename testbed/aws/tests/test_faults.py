@@ -52,36 +52,6 @@ def test_after_applies_and_loses_the_answer(stand, iam):
     assert (last["status"], last["fault"]) == (200, "after")
 
 
-def test_late_applies_when_the_world_gets_there(stand, iam):
-    stand.fault("CreateAccessKey", "late", seconds=60)
-    with pytest.raises(ConnectionClosedError):
-        create(iam)
-    assert len(stand.keys("deploy")) == 1
-    stand.clock(advance=60)
-    assert len(stand.keys("deploy")) == 2
-    assert stand.journal()[-1]["status"] == 200
-
-
-def test_late_comes_true_by_waiting_too(stand, iam):
-    stand.fault("CreateAccessKey", "late", seconds=0.2)
-    with pytest.raises(ConnectionClosedError):
-        create(iam)
-    deadline = time.monotonic() + 5
-    while len(stand.keys("deploy")) < 2:
-        assert time.monotonic() < deadline, "never applied"
-        time.sleep(0.02)
-
-
-def test_late_does_not_reach_into_the_next_test(stand, iam):
-    stand.fault("CreateAccessKey", "late", seconds=60)
-    with pytest.raises(ConnectionClosedError):
-        create(iam)
-    stand.post("reset")
-    stand.user("deploy")
-    stand.clock(advance=120)
-    assert len(stand.keys("deploy")) == 1
-
-
 @pytest.mark.parametrize("apply_first", [False, True])
 def test_delay_holds_the_answer(stand, iam, apply_first):
     stand.fault("CreateAccessKey", "delay", seconds=0.3, apply_first=apply_first)

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::project_root;
+use crate::paths::project_root;
 
 /// The machine that measured, and what ran on it.
 #[derive(Clone, Debug, Serialize, Deserialize)]

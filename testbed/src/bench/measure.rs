@@ -17,10 +17,11 @@ use super::floor::{Errand, Plan};
 use super::installed;
 use super::results::{Chain, Contender, Door, Network, Results, Row, Sample};
 use super::wire::{Traffic, Wire};
-use crate::aws::{Pair, project_root};
+use crate::aws::Pair;
 use crate::emulator::{Emulator, Invoked, SCHEDULED, TIMEOUT};
 use crate::gitlab::Certificate;
 use crate::lab::{Lab, USER, scratch};
+use crate::paths::project_root;
 
 const SECRET: &str = "gitlab-key-rotation-secrets";
 /// After this long a second rotation may begin, and the role's session is still good.

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::aws::project_root;
+use crate::paths::project_root;
 use measure::Stand;
 use results::Results;
 

@@ -2,7 +2,7 @@
 //! requests with the time of each.
 
 use std::io::{Read, Result, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 use crate::message::{Request, Response};
+use crate::relay::{self, Remote};
 
 /// What passed since the last look.
 #[derive(Debug, Default)]
@@ -55,18 +56,13 @@ impl Passed {
 impl Wire {
     /// Listens on a port of its own until the process ends.
     pub(super) fn open(remote: SocketAddr, delay: Duration, tls: Option<Arc<ServerConfig>>) -> Result<Wire> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let address = listener.local_addr()?;
         let passed = Arc::new(Passed::default());
         let (secure, passing) = (tls.is_some(), Arc::clone(&passed));
-        thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (tls, passed) = (tls.clone(), Arc::clone(&passing));
-                passed.traffic().connections += 1;
-                // A client that has what it wanted hangs up.
-                thread::spawn(move || drop(accept(stream, remote, delay, tls, &passed)));
-            }
-        });
+        let address = relay::listen(move |client| {
+            passing.traffic().connections += 1;
+            // A client that has what it wanted hangs up.
+            let _ = accept(client, remote, delay, tls.clone(), &passing);
+        })?;
         Ok(Wire {
             address,
             secure,
@@ -100,7 +96,6 @@ fn accept(
     tls: Option<Arc<ServerConfig>>,
     passed: &Arc<Passed>,
 ) -> Result<()> {
-    stream.set_nodelay(true)?;
     let counted = Counted {
         stream,
         passed: Arc::clone(passed),
@@ -115,17 +110,10 @@ fn accept(
 }
 
 fn serve(mut client: impl Read + Write, remote: SocketAddr, delay: Duration, passed: &Passed) -> Result<()> {
-    let mut server = None;
+    let mut server = Remote::new(remote);
     while let Some(request) = Request::read(&mut client)? {
         let asked = Instant::now();
-        let mut stream = match server.take() {
-            Some(stream) => stream,
-            None => TcpStream::connect(remote)?,
-        };
-        stream.set_nodelay(true)?;
-        stream.write_all(&request.bytes)?;
-        let response = Response::read(&mut stream)?;
-        server = Some(stream);
+        let response = server.exchange(&request.bytes)?;
         thread::sleep(delay);
         let bytes = response.bytes.clone();
         // Noted before it leaves: whatever it causes comes later.

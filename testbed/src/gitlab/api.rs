@@ -12,34 +12,25 @@
 //! 7. the declared parameters,
 //! 8. the endpoint.
 
+use super::call::Call;
 use super::params::Params;
 use super::reply::Reply;
 use super::request::Request;
 use super::routes::{self, Route};
-use super::tokens::{IssuedToken, Role};
-use super::tree::{Container, Found};
-use super::variables::Author;
 use super::world::World;
 
-/// A request that passed the token check.
-pub(super) struct Call<'a> {
-    pub(super) request: &'a Request,
-    pub(super) params: &'a Params,
-    pub(super) caller: IssuedToken,
-}
-
 /// Answers a request and changes the world accordingly.
-pub(super) fn answer(world: &mut World, request: &Request, root: &str) -> Reply {
-    refuse_or_serve(world, request, root).unwrap_or_else(|refusal| refusal)
+pub(super) fn answer(world: &mut World, request: &Request) -> Reply {
+    refuse_or_serve(world, request).unwrap_or_else(|refusal| refusal)
 }
 
-fn refuse_or_serve(world: &mut World, request: &Request, root: &str) -> Result<Reply, Reply> {
+fn refuse_or_serve(world: &mut World, request: &Request) -> Result<Reply, Reply> {
     if world.settings.read_only && request.is_write() {
         let is_json = request.media_type() == Some("application/json");
-        return Err(Reply::read_only(is_json, &world.settings.external_url));
+        return Err(Reply::read_only(is_json));
     }
 
-    let segments = request.segments(root).ok_or_else(Reply::unknown_route)?;
+    let segments = request.segments().ok_or_else(Reply::unknown_route)?;
     let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
     let route = Route::find(&segments, &world.settings.version).ok_or_else(Reply::unknown_route)?;
     let methods = route.methods();
@@ -58,10 +49,7 @@ fn refuse_or_serve(world: &mut World, request: &Request, root: &str) -> Result<R
     let time = (world.now(), world.today());
     let text = request.token(parameter.as_deref());
     let accepted = route.accepted(method);
-    let is_rotation = matches!(route, Route::RotateSelf);
-    let caller = world
-        .tokens
-        .authenticate(text, accepted, is_rotation, &world.settings.version, time)?;
+    let caller = world.tokens.authenticate(text, accepted, time)?;
 
     routes::serve(
         world,
@@ -73,85 +61,4 @@ fn refuse_or_serve(world: &mut World, request: &Request, root: &str) -> Result<R
             caller,
         },
     )
-}
-
-impl Call<'_> {
-    /// Finds a group by id or path. A group that the token can't see is as absent as one that isn't there, and a
-    /// renamed group's old path isn't followed.
-    ///
-    /// # Errors
-    ///
-    /// The 404.
-    pub(super) fn group(&self, world: &World, id: &str) -> Result<Container, Reply> {
-        match world.tree.find_group(id) {
-            Found::Here(container) if self.sees(world, container) => Ok(container),
-            Found::Here(_) | Found::MovedProject(_) | Found::Nothing => Err(Reply::not_found("Group")),
-        }
-    }
-
-    /// Finds a project by id or path. A moved project's old path is a redirect to its id for `GET` and a refusal
-    /// for anything else.
-    ///
-    /// # Errors
-    ///
-    /// The 301, 404 or 405.
-    pub(super) fn project(&self, world: &World, id: &str, after: &str) -> Result<Container, Reply> {
-        match world.tree.find_project(id) {
-            Found::Here(container) if self.sees(world, container) => Ok(container),
-            Found::MovedProject(now) if self.sees(world, Container::Project(now)) => {
-                if !self.request.is_read() {
-                    let text = "Non GET methods are not allowed for moved projects";
-                    return Err(Reply::message(405, text));
-                }
-                let path = self
-                    .request
-                    .path
-                    .strip_suffix(after)
-                    .unwrap_or(&self.request.path);
-                let api = path.rsplit_once('/').map_or(path, |(api, _)| api);
-                let query = if self.request.query.is_empty() {
-                    String::new()
-                } else {
-                    format!("?{}", self.request.query)
-                };
-                let location = format!("{}{api}/{}{after}{query}", self.request.origin, now.0);
-                let text = format!("This resource has been moved permanently to {location}");
-                Err(Reply::of(301, "application/json", text.into_bytes()).with("location", location))
-            }
-            Found::Here(_) | Found::MovedProject(_) | Found::Nothing => Err(Reply::not_found("Project")),
-        }
-    }
-
-    /// Who writes, and when, for the record of changes.
-    pub(super) fn author(&self, world: &World) -> Author {
-        Author {
-            name: self.caller.token.name.clone(),
-            at: world.now(),
-        }
-    }
-
-    /// The highest role on the container or any group above it.
-    pub(super) fn role(&self, world: &World, container: Container) -> Option<Role> {
-        let lineage = world.tree.lineage(container);
-        let roles = &self.caller.token.roles;
-        roles
-            .iter()
-            .filter(|(on, _)| lineage.contains(on))
-            .map(|(_, role)| *role)
-            .max()
-    }
-
-    pub(super) fn is_admin(&self) -> bool {
-        self.caller.token.admin
-    }
-
-    /// Whether the container isn't absent to the token: public, or the token has a role on it, above it or
-    /// below it.
-    fn sees(&self, world: &World, container: Container) -> bool {
-        let is_above = |below: Container| world.tree.lineage(below).contains(&container);
-        self.is_admin()
-            || world.tree.get(container).is_some_and(|node| node.public)
-            || self.role(world, container).is_some()
-            || self.caller.token.roles.iter().any(|(on, _)| is_above(*on))
-    }
 }

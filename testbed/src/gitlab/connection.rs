@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -13,8 +13,6 @@ use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::{Accept, TlsAcceptor, server::TlsStream};
-
-use super::faults::Hangup;
 
 /// Accepts connections and numbers them.
 pub(super) struct Door {
@@ -71,28 +69,20 @@ impl Listener for Door {
 #[derive(Debug, Clone)]
 pub(super) struct Peer {
     pub(super) number: u64,
-    switch: Arc<AtomicU8>,
+    cut: Arc<AtomicBool>,
 }
-
-const OPEN: u8 = 0;
-const RESET: u8 = 1;
-const CLOSE: u8 = 2;
 
 impl Peer {
     fn new(number: u64) -> Self {
         Self {
             number,
-            switch: Arc::new(AtomicU8::new(OPEN)),
+            cut: Arc::default(),
         }
     }
 
-    /// Ends the connection at its next write: not one byte of the answer leaves.
-    pub(super) fn hang_up(&self, how: Hangup) {
-        let state = match how {
-            Hangup::Reset => RESET,
-            Hangup::Close => CLOSE,
-        };
-        self.switch.store(state, Ordering::Relaxed);
+    /// Resets the connection at its next write: not one byte of the answer leaves.
+    pub(super) fn reset(&self) {
+        self.cut.store(true, Ordering::Relaxed);
     }
 }
 
@@ -117,21 +107,18 @@ enum Stream {
 }
 
 impl Connection {
-    /// Fails once the switch is set. The HTTP server then drops the stream, which resets or closes it.
+    /// Fails once it is cut. The HTTP server then drops the stream, which resets it.
     fn check(&self) -> io::Result<()> {
-        match self.peer.switch.load(Ordering::Relaxed) {
-            OPEN => Ok(()),
-            RESET => {
-                let stream = match &self.stream {
-                    Stream::Plain(stream) => Some(stream),
-                    Stream::Greeting(accept) => accept.get_ref(),
-                    Stream::Secure(stream) => Some(stream.get_ref().0),
-                };
-                stream.map_or(Ok(()), TcpStream::set_zero_linger)?;
-                Err(io::ErrorKind::ConnectionReset.into())
-            }
-            _ => Err(io::ErrorKind::BrokenPipe.into()),
+        if !self.peer.cut.load(Ordering::Relaxed) {
+            return Ok(());
         }
+        let stream = match &self.stream {
+            Stream::Plain(stream) => Some(stream),
+            Stream::Greeting(accept) => accept.get_ref(),
+            Stream::Secure(stream) => Some(stream.get_ref().0),
+        };
+        stream.map_or(Ok(()), TcpStream::set_zero_linger)?;
+        Err(io::ErrorKind::ConnectionReset.into())
     }
 
     /// Hands the stream to `use_it` once the handshake, if there is one, is done.

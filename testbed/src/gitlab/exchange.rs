@@ -17,10 +17,10 @@ use tokio::time::sleep;
 use super::clock::http_date;
 use super::connection::{Door, Peer};
 use super::control;
-use super::faults::{Effect, Hangup};
+use super::faults::Effect;
 use super::reply::Reply;
 use super::request::Request;
-use super::server::Shared;
+use super::state::Shared;
 
 /// Serves until dropped.
 pub(super) async fn serve(door: Door, shared: Arc<Shared>) -> Result<()> {
@@ -33,7 +33,7 @@ pub(super) async fn serve(door: Door, shared: Arc<Shared>) -> Result<()> {
 enum Outcome {
     Answered(Reply),
     Truncated(Reply),
-    HungUp(Hangup),
+    Reset,
 }
 
 async fn exchange(
@@ -54,7 +54,6 @@ async fn exchange(
         content_type: header("content-type"),
         private_token: header("private-token"),
         authorization: header("authorization"),
-        if_unmodified_since: header("if-unmodified-since"),
         origin: format!("{}://{}", shared.scheme(), header("host").unwrap_or_default()),
         body: body.to_vec(),
     };
@@ -67,8 +66,8 @@ async fn exchange(
     match carried_out {
         Ok(Outcome::Answered(reply)) => response(reply, &shared),
         Ok(Outcome::Truncated(reply)) => truncated(reply, &shared),
-        Ok(Outcome::HungUp(how)) => {
-            peer.hang_up(how);
+        Ok(Outcome::Reset) => {
+            peer.reset();
             Response::new(Body::empty())
         }
         Err(_) => response(
@@ -84,14 +83,12 @@ async fn carry_out(shared: Arc<Shared>, request: Request, connection: u64) -> Ou
         let effect = state.faults.take(&request);
         let fault = effect.as_ref().map(Effect::describe);
         (
-            state
-                .journal
-                .enter(&request, connection, fault, &state.world, shared.root()),
+            state.journal.enter(&request, connection, fault, &state.world),
             effect,
         )
     };
     let apply = |request: &Request| {
-        let reply = shared.lock().answer(request, shared.root());
+        let reply = shared.lock().answer(request);
         with_application_headers(reply, n)
     };
     let Some(effect) = effect else {
@@ -102,17 +99,14 @@ async fn carry_out(shared: Arc<Shared>, request: Request, connection: u64) -> Ou
             if applied {
                 apply(&request);
             }
-            let reply = {
-                let world = &shared.lock().world;
-                with.reply(world.now(), &world.settings.external_url)
-            };
+            let reply = with.reply(shared.lock().world.now());
             answered(&shared, n, reply)
         }
-        Effect::Drop { applied, hangup } => {
+        Effect::Drop { applied } => {
             if applied {
                 apply(&request);
             }
-            Outcome::HungUp(hangup)
+            Outcome::Reset
         }
         Effect::Delay { millis } => {
             sleep(Duration::from_millis(millis)).await;
@@ -125,7 +119,7 @@ async fn carry_out(shared: Arc<Shared>, request: Request, connection: u64) -> Ou
         }
         Effect::Late { millis } => {
             shared.lock().postpone(request, millis);
-            Outcome::HungUp(Hangup::Reset)
+            Outcome::Reset
         }
         Effect::Truncate => {
             let reply = apply(&request);

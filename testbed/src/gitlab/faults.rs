@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
 
 use super::clock::{http_date, shifted};
@@ -15,7 +15,7 @@ use super::request::Request;
 ///
 /// Faults stand in line: a request is seen by the first fault that matches it, and by a later one only if the
 /// first lets it pass. So a 500 once and then a dropped connection are two faults.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Only this method; any, if empty.
@@ -42,7 +42,7 @@ fn once() -> u32 {
 }
 
 /// What happens to a request.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
     /// Another answer. With `applied` the request is carried out first: the outcome is hidden from the client.
@@ -53,14 +53,11 @@ pub enum Effect {
         #[serde(default)]
         applied: bool,
     },
-    /// The connection ends without a response.
+    /// The connection is reset without a response.
     Drop {
         /// Whether the request was carried out first.
         #[serde(default)]
         applied: bool,
-        /// How it ends.
-        #[serde(default)]
-        hangup: Hangup,
     },
     /// The request waits, then is carried out and answered, also if the client has gone in the meantime.
     Delay {
@@ -82,19 +79,8 @@ pub enum Effect {
     Truncate,
 }
 
-/// How a connection ends.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hangup {
-    /// With a reset.
-    #[default]
-    Reset,
-    /// With an orderly close.
-    Close,
-}
-
 /// An answer that isn't the endpoint's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// 500 from GitLab, JSON.
@@ -191,19 +177,13 @@ impl Effect {
     /// The connection is reset, and nothing carried out.
     #[must_use]
     pub fn drop_before() -> Self {
-        Self::Drop {
-            applied: false,
-            hangup: Hangup::Reset,
-        }
+        Self::Drop { applied: false }
     }
 
     /// The request is carried out, and the connection reset.
     #[must_use]
     pub fn drop_after() -> Self {
-        Self::Drop {
-            applied: true,
-            hangup: Hangup::Reset,
-        }
+        Self::Drop { applied: true }
     }
 
     /// The word for it in the journal.
@@ -211,8 +191,8 @@ impl Effect {
         match self {
             Self::Answer { applied: false, .. } => "answer",
             Self::Answer { applied: true, .. } => "apply, then answer",
-            Self::Drop { applied: false, .. } => "drop",
-            Self::Drop { applied: true, .. } => "apply, then drop",
+            Self::Drop { applied: false } => "drop",
+            Self::Drop { applied: true } => "apply, then drop",
             Self::Delay { .. } => "delay",
             Self::Stall { .. } => "stall",
             Self::Late { .. } => "late",
@@ -244,7 +224,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn reply(&self, now: Timestamp, external_url: &str) -> Reply {
+    pub(super) fn reply(&self, now: Timestamp) -> Reply {
         let status = self.status();
         match self {
             Self::InternalError => Reply::message(status, "500 Internal Server Error"),
@@ -254,7 +234,7 @@ impl Answer {
                 let text = "This endpoint has been requested too many times. Try again later.";
                 Reply::json(status, &json!({ "message": { "error": text } }))
             }
-            Self::ReadOnly => Reply::read_only(true, external_url),
+            Self::ReadOnly => Reply::read_only(true),
             Self::Garbage => Reply::of(
                 status,
                 "application/json",

@@ -7,9 +7,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::tree::Container;
-use super::variables::{Row, Variable};
-use super::world::World;
+use super::tree::{Container, Tree};
+use super::variables::{Row, Variable, Variables};
 
 /// A job that a runner picks up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,13 +42,12 @@ impl JobVariables {
 
 /// Project before group, the nearest group first; within one of them the most specific scope. Reads the primary
 /// database: lag concerns the API's reads.
-pub(super) fn variables_for(world: &World, job: &Job) -> JobVariables {
+pub(super) fn variables_for(tree: &Tree, variables: &Variables, job: &Job) -> JobVariables {
     let mut seen = BTreeMap::new();
-    let mut lineage = world.tree.lineage(job.container);
+    let mut lineage = tree.lineage(job.container);
     lineage.reverse();
     for container in lineage {
-        let mut rows: Vec<&Row> = world
-            .variables
+        let mut rows: Vec<&Row> = variables
             .of(container)
             .filter(|row| reaches(&row.variable, job))
             .collect();

@@ -49,14 +49,13 @@ impl Journal {
         connection: u64,
         fault: Option<String>,
         world: &World,
-        root: &str,
     ) -> u64 {
         let params = request.parameters();
         let parameter = params.text("private_token");
         let token = request
             .token(parameter.as_deref())
             .and_then(|text| world.token(text));
-        let key = match request.segments(root).unwrap_or_default().as_slice() {
+        let key = match request.segments().unwrap_or_default().as_slice() {
             [_, _, variables, key] if variables == "variables" => Some(key.clone()),
             _ => params.text("key"),
         };

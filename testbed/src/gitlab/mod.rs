@@ -2,7 +2,7 @@
 //!
 //! It reproduces what a client must survive rather than what it would like: the order in which GitLab refuses a
 //! request, a group `PUT` that overwrites another scope's variable, parameters ignored without a word, hidden
-//! values, tokens that die by rotation, answers lost after the change was made.
+//! values, answers lost after the change was made.
 //!
 //! Tests set the world up, let the program run, and then look at the world:
 //!
@@ -28,9 +28,10 @@
 //!
 //! Time is the server's own ([`GitLab::advance`]); nothing is random. What isn't here answers 404, as an unknown
 //! path does: everything but `/groups/:id`, `/projects/:id`, their `/variables`, `/personal_access_tokens/self`,
-//! `…/self/rotate`, `/metadata` and `/version`.
+//! `/metadata` and `/version`.
 
 mod api;
+mod call;
 mod certificates;
 mod clock;
 mod connection;
@@ -40,12 +41,14 @@ mod faults;
 mod jobs;
 mod journal;
 mod masking;
+mod options;
 mod paging;
 mod params;
 mod reply;
 mod request;
 mod routes;
 mod server;
+mod state;
 mod tokens;
 mod tree;
 mod validation;
@@ -54,10 +57,11 @@ mod version;
 mod world;
 
 pub use certificates::Certificate;
-pub use faults::{Answer, Effect, Fault, Hangup};
+pub use faults::{Answer, Effect, Fault};
 pub use jobs::{Job, JobVariables};
 pub use journal::Call;
-pub use server::{GitLab, Options};
+pub use options::Options;
+pub use server::GitLab;
 pub use tokens::{IssuedToken, Role, Scope, Token};
 pub use tree::{Container, GroupId, ProjectId};
 pub use variables::{Action, Change, Variable, VariableType};

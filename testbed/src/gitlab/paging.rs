@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::params::{Declarations, Given, Params};
-use super::reply::Reply;
+use super::reply::{EXTERNAL_URL, Reply};
 use super::request::Request;
 
 /// The page asked for.
@@ -44,7 +44,7 @@ impl Page {
     /// One page of `rows`, with the headers that tell of the others.
     ///
     /// `Link` carries the address that GitLab is configured with, not the one that was called.
-    pub(super) fn of<T: Serialize>(self, rows: &[T], request: &Request, external_url: &str) -> Reply {
+    pub(super) fn of<T: Serialize>(self, rows: &[T], request: &Request) -> Reply {
         let Self { number, size } = self;
         let total = rows.len();
         let last = total.div_ceil(size).max(1);
@@ -59,7 +59,7 @@ impl Page {
         let is_counted = total <= COUNTED;
 
         let link = |rel: &str, page: usize| {
-            let address = format!("{external_url}{}", request.path);
+            let address = format!("{EXTERNAL_URL}{}", request.path);
             format!("<{address}?page={page}&per_page={size}>; rel=\"{rel}\"")
         };
         let mut links = Vec::new();

@@ -158,11 +158,6 @@ impl<'a> Declarations<'a> {
         self.coerced(name, |value| to_text(value)?.parse().ok())
     }
 
-    /// A value that `parse` must accept.
-    pub(super) fn parsed<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Given<T> {
-        self.coerced(name, |value| parse(&to_text(value)?))
-    }
-
     /// One of a closed set.
     pub(super) fn one_of<T>(&mut self, name: &str, parse: impl Fn(&str) -> Option<T>) -> Given<T> {
         match self.text(name) {

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use serde_json::json;
 
+/// The address this GitLab believes to have: in `Link` headers and `web_url`, not the one that is called. A client that follows it
+/// fails.
+pub(super) const EXTERNAL_URL: &str = "https://gitlab.example.com";
+
 /// A response before it is put on the wire.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reply {
@@ -112,11 +116,11 @@ impl Reply {
     }
 
     /// Maintenance mode or a read-only secondary: 403 to JSON, a redirect to anything else.
-    pub(super) fn read_only(is_json: bool, external_url: &str) -> Self {
+    pub(super) fn read_only(is_json: bool) -> Self {
         if is_json {
             Self::message(403, "You cannot perform write operations on a read-only instance")
         } else {
-            Self::of(301, "text/html", Vec::new()).with("location", format!("{external_url}/"))
+            Self::of(301, "text/html", Vec::new()).with("location", format!("{EXTERNAL_URL}/"))
         }
     }
 }

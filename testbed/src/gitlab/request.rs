@@ -4,6 +4,9 @@ use form_urlencoded::{Serializer, parse};
 
 use super::params::{Params, decoded};
 
+/// The API's root path.
+pub(super) const ROOT: &str = "/api/v4";
+
 /// A request with its body.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Request {
@@ -14,7 +17,6 @@ pub(super) struct Request {
     pub(super) content_type: Option<String>,
     pub(super) private_token: Option<String>,
     pub(super) authorization: Option<String>,
-    pub(super) if_unmodified_since: Option<String>,
     /// Where it was called, for `Location`.
     pub(super) origin: String,
     pub(super) body: Vec<u8>,
@@ -22,8 +24,8 @@ pub(super) struct Request {
 
 impl Request {
     /// The decoded segments of the path below the API's root; `None` outside of it.
-    pub(super) fn segments(&self, root: &str) -> Option<Vec<String>> {
-        let below = self.path.strip_prefix(root)?.strip_prefix('/')?;
+    pub(super) fn segments(&self) -> Option<Vec<String>> {
+        let below = self.path.strip_prefix(ROOT)?.strip_prefix('/')?;
         Some(below.split('/').map(decoded).collect())
     }
 

@@ -1,91 +1,26 @@
 //! The HTTP server around the world.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-use super::api;
 use super::certificates::Certificate;
-use super::clock::{Clock, shifted};
 use super::connection::Door;
 use super::exchange;
-use super::faults::{Fault, Faults};
+use super::faults::Fault;
 use super::jobs::Job;
-use super::journal::{Call, Journal};
-use super::reply::Reply;
-use super::request::Request;
+use super::journal::Call;
+use super::options::Options;
+use super::request::ROOT;
+use super::state::Shared;
 use super::tree::Container;
-use super::version::Version;
-use super::world::{OverwrittenRow, Settings, World};
-
-/// How to start.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The release to play, e.g. `18.2.1-ee`.
-    pub version: String,
-    /// Where to listen; port 0 is a free one.
-    pub listen: SocketAddr,
-    /// The path that GitLab is installed under: empty, or e.g. `/gitlab`.
-    pub relative_root: String,
-    /// The address GitLab believes to have. It is never called; a client that follows it fails.
-    pub external_url: String,
-    /// What the server's clock shows at the start; the machine's time if left out.
-    pub starts_at: Option<Timestamp>,
-    /// Whether the clock stands still until a test moves it.
-    pub clock_stands: bool,
-    /// Serves HTTPS with this certificate instead of HTTP.
-    pub tls: Option<Certificate>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            version: "18.2.1-ee".into(),
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            relative_root: String::new(),
-            external_url: "https://gitlab.example.com".into(),
-            starts_at: None,
-            clock_stands: false,
-            tls: None,
-        }
-    }
-}
-
-impl Options {
-    /// The defaults, with the release that the environment variable `GITLAB_VERSION` names.
-    #[must_use]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the stand-in's own setting; only the program's settings have one place"
-    )]
-    pub fn from_env() -> Self {
-        let version = std::env::var_os("GITLAB_VERSION").and_then(|text| text.into_string().ok());
-        let defaults = Self::default();
-        let version = version
-            .filter(|text| !text.is_empty())
-            .unwrap_or(defaults.version);
-        Self { version, ..defaults }
-    }
-
-    fn settings(&self) -> Result<Settings> {
-        Ok(Settings {
-            version: Version::parse(&self.version)?,
-            licensed: true,
-            read_only: false,
-            overwritten: OverwrittenRow::default(),
-            stale_reads: 0,
-            group_limit: 30_000,
-            project_limit: 8_000,
-            external_url: self.external_url.clone(),
-        })
-    }
-}
+use super::world::World;
 
 /// A running GitLab. It has a thread and a runtime of its own, so it also answers while a test blocks on a child
 /// process. It stops when dropped.
@@ -134,7 +69,7 @@ impl GitLab {
     /// The API's root, e.g. `http://127.0.0.1:40123/api/v4`: what `CI_API_V4_URL` is in a job.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}{}", self.origin(), self.shared.root)
+        format!("{}{}", self.origin(), ROOT)
     }
 
     /// Where it listens.
@@ -249,109 +184,4 @@ fn serve(
         }
     })
     // Dropping the runtime here ends all connections and whatever still waits in them.
-}
-
-/// What the server's thread and the handle share.
-#[derive(Debug)]
-pub(super) struct Shared {
-    options: Options,
-    settings: Settings,
-    /// The API's root path.
-    root: String,
-    state: Mutex<State>,
-}
-
-/// Everything that a request or a test may change, behind one lock: requests are served one at a time.
-#[derive(Debug)]
-pub(super) struct State {
-    pub(super) world: World,
-    pub(super) faults: Faults,
-    pub(super) journal: Journal,
-    late: Vec<Late>,
-}
-
-/// A request that is carried out when the server's clock reaches its time, long after its connection was lost.
-#[derive(Debug)]
-struct Late {
-    due: Timestamp,
-    request: Request,
-}
-
-impl Shared {
-    fn new(options: Options) -> Result<Self> {
-        let settings = options.settings()?;
-        let root = format!("{}/api/v4", options.relative_root.trim_end_matches('/'));
-        let state = Mutex::new(State::new(&options, &settings));
-        Ok(Self {
-            options,
-            settings,
-            root,
-            state,
-        })
-    }
-
-    pub(super) fn scheme(&self) -> &'static str {
-        if self.options.tls.is_some() {
-            "https"
-        } else {
-            "http"
-        }
-    }
-
-    pub(super) fn root(&self) -> &str {
-        &self.root
-    }
-
-    /// The state, with everything done that is due by now.
-    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
-        // A test's closure that panicked has failed its test already; the state is still the best there is.
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.catch_up(&self.root);
-        state
-    }
-
-    pub(super) fn reset(&self) {
-        *self.lock() = State::new(&self.options, &self.settings);
-    }
-}
-
-impl State {
-    fn new(options: &Options, settings: &Settings) -> Self {
-        Self {
-            world: World::new(
-                settings.clone(),
-                Clock::starting(options.starts_at, options.clock_stands),
-            ),
-            faults: Faults::default(),
-            journal: Journal::default(),
-            late: Vec::new(),
-        }
-    }
-
-    pub(super) fn answer(&mut self, request: &Request, root: &str) -> Reply {
-        api::answer(&mut self.world, request, root)
-    }
-
-    pub(super) fn postpone(&mut self, request: Request, millis: u64) {
-        let by = SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
-        self.late.push(Late {
-            due: shifted(self.world.now(), by),
-            request,
-        });
-    }
-
-    /// Carries out late requests that are due, in order, each dated when it was due.
-    fn catch_up(&mut self, root: &str) {
-        let now = self.world.now();
-        let (mut due, late): (Vec<Late>, Vec<Late>) = std::mem::take(&mut self.late)
-            .into_iter()
-            .partition(|late| late.due <= now);
-        self.late = late;
-        due.sort_by_key(|late| late.due);
-        for Late { due, request } in due {
-            self.world.clock.hold(Some(due));
-            let _ = api::answer(&mut self.world, &request, root);
-        }
-        self.world.clock.hold(None);
-    }
 }

@@ -1,16 +1,15 @@
-//! Access tokens: what they may do, how they end, and the family that rotation makes of them.
+//! Access tokens: what they may do, and how they end.
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::reply::Reply;
 use super::tree::Container;
-use super::version::Version;
 
 /// A token's scope. `api` is for everything, `read_api` for `GET` only; no narrower classic scope writes
 /// variables.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Everything.
@@ -24,8 +23,7 @@ pub enum Scope {
 }
 
 /// A membership's access level, lowest first. A role on a group is inherited by everything below it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "GitLab's own names")]
 pub enum Role {
     Guest,
@@ -39,8 +37,7 @@ pub enum Role {
 }
 
 /// A token as a test sets it up; personal, group and project tokens are the same kind of record.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Token {
     /// Shown in the journal in place of the token's text.
     pub name: String,
@@ -107,14 +104,12 @@ impl Token {
 }
 
 /// A token in existence, with its text: ground truth for tests, never part of the journal.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuedToken {
     /// Its id.
     pub id: u64,
-    /// The user behind it; a rotated token keeps it.
+    /// The user behind it.
     pub user_id: u64,
-    /// Shared by a token and all that it was rotated into.
-    pub family: u64,
     /// What a client sends.
     pub text: String,
     /// When it was made.
@@ -161,11 +156,6 @@ impl Accepted {
         scopes: &[Scope::Api, Scope::ReadApi, Scope::ReadUser],
         registered: "api read_api read_user",
     };
-    /// Rotating oneself.
-    pub(super) const SELF_ROTATE: Self = Self {
-        scopes: &[Scope::Api, Scope::SelfRotate],
-        registered: "api read_api self_rotate",
-    };
     /// What any token may ask about itself.
     pub(super) const ANY: Self = Self {
         scopes: &[Scope::Api, Scope::ReadApi, Scope::ReadUser, Scope::SelfRotate],
@@ -180,9 +170,18 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    pub(super) fn add(&mut self, token: Token, now: Timestamp) -> &IssuedToken {
+    pub(super) fn add(&mut self, mut token: Token, now: Timestamp) -> &IssuedToken {
         let n = self.issued.len() as u64;
-        self.issue(token, now, 2001 + n, n)
+        let id = 101 + n;
+        let text = token.text.take().unwrap_or_else(|| made_up_text(id));
+        self.issued.push_mut(IssuedToken {
+            id,
+            user_id: 2001 + n,
+            text,
+            created_at: now,
+            last_used_at: None,
+            token,
+        })
     }
 
     pub(super) fn all(&self) -> &[IssuedToken] {
@@ -199,8 +198,6 @@ impl Tokens {
 
     /// Accepts or refuses a token in GitLab's order: unknown, expired, revoked, scope too small.
     ///
-    /// A rotation attempted with a revoked token is taken for theft: it revokes the whole family (16.3).
-    ///
     /// # Errors
     ///
     /// The 401 or 403.
@@ -208,8 +205,6 @@ impl Tokens {
         &mut self,
         text: Option<&str>,
         accepted: Accepted,
-        is_rotation: bool,
-        version: &Version,
         (now, today): (Timestamp, Date),
     ) -> Result<IssuedToken, Reply> {
         let issued = text
@@ -221,10 +216,6 @@ impl Tokens {
             ));
         }
         if issued.token.revoked {
-            let family = issued.family;
-            if is_rotation && version.detects_token_reuse() {
-                self.revoke_family(family);
-            }
             return Err(Reply::invalid_token(
                 "Token was revoked. You have to re-authorize from the user.",
             ));
@@ -240,41 +231,6 @@ impl Tokens {
         let before = issued.clone();
         issued.last_used_at = Some(now);
         Ok(before)
-    }
-
-    /// Revokes the old token and issues its successor in one step.
-    pub(super) fn rotate(&mut self, old: &IssuedToken, expires_at: Date, now: Timestamp) -> &IssuedToken {
-        if let Some(issued) = self.with_text_mut(&old.text) {
-            issued.token.revoked = true;
-        }
-        let token = Token {
-            expires_at: Some(expires_at),
-            revoked: false,
-            text: None,
-            ..old.token.clone()
-        };
-        self.issue(token, now, old.user_id, old.family)
-    }
-
-    fn revoke_family(&mut self, family: u64) {
-        for issued in self.issued.iter_mut().filter(|issued| issued.family == family) {
-            issued.token.revoked = true;
-        }
-    }
-
-    fn issue(&mut self, mut token: Token, now: Timestamp, user_id: u64, family: u64) -> &IssuedToken {
-        let id = 101 + self.issued.len() as u64;
-        let text = token.text.take().unwrap_or_else(|| made_up_text(id));
-        let issued = IssuedToken {
-            id,
-            user_id,
-            family,
-            text,
-            created_at: now,
-            last_used_at: None,
-            token,
-        };
-        self.issued.push_mut(issued)
     }
 }
 

@@ -2,21 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 /// A group's numeric id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupId(pub u64);
 
 /// A project's numeric id.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectId(pub u64);
 
-/// Where variables live and roles are given; in JSON `{"group": 11}` or `{"project": 501}`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// Where variables live and roles are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Container {
     /// A group.
     Group(GroupId),
@@ -49,7 +44,6 @@ pub(super) enum Found {
 pub(super) struct Node {
     pub(super) path: String,
     pub(super) parent: Option<GroupId>,
-    pub(super) public: bool,
 }
 
 /// All groups and projects.
@@ -76,7 +70,6 @@ impl Tree {
             Node {
                 path: path.to_owned(),
                 parent,
-                public: false,
             },
         );
         id
@@ -93,7 +86,6 @@ impl Tree {
             Node {
                 path: path.to_owned(),
                 parent,
-                public: false,
             },
         );
         self.redirects.remove(path);
@@ -102,12 +94,6 @@ impl Tree {
 
     pub(super) fn get(&self, container: Container) -> Option<&Node> {
         self.nodes.get(&container)
-    }
-
-    pub(super) fn set_public(&mut self, container: Container, public: bool) {
-        if let Some(node) = self.nodes.get_mut(&container) {
-            node.public = public;
-        }
     }
 
     /// Gives a group or project a new full path, and everything below it. Projects leave a redirect.

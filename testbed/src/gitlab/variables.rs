@@ -1,14 +1,12 @@
 //! CI/CD variables: the rows, how one is selected, and a record of every change.
 
-use std::collections::{BTreeMap, VecDeque};
-
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::tree::Container;
 
 /// How a job gets the value.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VariableType {
     /// As the value of an environment variable.
@@ -29,8 +27,7 @@ impl VariableType {
 }
 
 /// A variable with its true value, hidden or not. The defaults are those of `POST`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Unique together with the scope.
     pub key: String,
@@ -92,8 +89,7 @@ impl Variable {
 }
 
 /// What happened to a variable.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     /// By `POST` or by the test's set-up.
     Created,
@@ -104,7 +100,7 @@ pub enum Action {
 }
 
 /// One entry of the record: the variable as it stood after the change, or before a deletion.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
     /// The server's time.
     pub at: Timestamp,
@@ -130,7 +126,6 @@ pub(super) struct Row {
     pub(super) id: u64,
     pub(super) container: Container,
     pub(super) variable: Variable,
-    pub(super) updated_at: Timestamp,
 }
 
 /// Who changes something, and when.
@@ -146,8 +141,6 @@ pub(super) struct Variables {
     rows: Vec<Row>,
     next_id: u64,
     changes: Vec<Change>,
-    /// What a lagging replica still shows: one snapshot for each read that is to be stale.
-    stale: BTreeMap<Container, VecDeque<Vec<Row>>>,
 }
 
 impl Variables {
@@ -155,24 +148,9 @@ impl Variables {
         &self.changes
     }
 
-    /// The rows of a container in order of id, as the primary database has them.
+    /// The rows of a container in order of id.
     pub(super) fn of(&self, container: Container) -> impl Iterator<Item = &Row> {
         self.rows.iter().filter(move |row| row.container == container)
-    }
-
-    /// The rows of a container as a `GET` reads them, which may be from a replica that lags.
-    pub(super) fn read(&mut self, container: Container) -> Vec<Row> {
-        let stale = self.stale.get_mut(&container).and_then(VecDeque::pop_front);
-        stale.unwrap_or_else(|| self.of(container).cloned().collect())
-    }
-
-    /// Makes the next `reads` reads of the container see what is there now, before a write.
-    pub(super) fn lag(&mut self, container: Container, reads: u32) {
-        let before: Vec<Row> = self.of(container).cloned().collect();
-        let queue = self.stale.entry(container).or_default();
-        for _ in queue.len()..usize::try_from(reads).unwrap_or(usize::MAX) {
-            queue.push_back(before.clone());
-        }
     }
 
     pub(super) fn get(&self, container: Container, key: &str, scope: &str) -> Option<&Row> {
@@ -187,7 +165,6 @@ impl Variables {
             id: self.next_id,
             container,
             variable,
-            updated_at: author.at,
         })
     }
 
@@ -196,12 +173,11 @@ impl Variables {
             return;
         };
         let container = row.container;
-        // A PUT of what is there already saves nothing, so it neither touches the time nor enters the record.
+        // A PUT of what is there already saves nothing, so it does not enter the record.
         if row.variable == variable {
             return;
         }
         row.variable = variable.clone();
-        row.updated_at = author.at;
         self.record(container, &variable, Action::Updated, author);
     }
 

@@ -71,19 +71,9 @@ impl Version {
         self.since(16, 2)
     }
 
-    /// Rotating with a revoked token revokes its successors since 16.3.
-    pub(super) fn detects_token_reuse(&self) -> bool {
-        self.since(16, 3)
-    }
-
     /// The group `PUT` reads `filter[environment_scope]` since 16.9.
     pub(super) fn has_group_filter(&self) -> bool {
         self.since(16, 9)
-    }
-
-    /// `POST /personal_access_tokens/self/rotate` came with 16.10.
-    pub(super) fn has_self_rotation(&self) -> bool {
-        self.since(16, 10)
     }
 
     /// `masked_and_hidden` and `hidden` came with 17.4.
@@ -94,20 +84,5 @@ impl Version {
     /// The refusal to unmask a hidden variable was reworded in 17.6.
     pub(super) fn has_new_hidden_wording(&self) -> bool {
         self.since(17, 6)
-    }
-
-    /// `description` of a token came with 17.7.
-    pub(super) fn describes_tokens(&self) -> bool {
-        self.since(17, 7)
-    }
-
-    /// `last_used_ips` of a token came with 17.8.
-    pub(super) fn tells_token_addresses(&self) -> bool {
-        self.since(17, 8)
-    }
-
-    /// `granular` of a token came during 18.
-    pub(super) fn tells_granular_tokens(&self) -> bool {
-        self.since(18, 0)
     }
 }

@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use serde::{Deserialize, Serialize};
 
 use super::clock::Clock;
 use super::jobs;
@@ -23,19 +22,10 @@ pub struct Settings {
     pub read_only: bool,
     /// Which row a group `PUT` overwrites that selected none, or many.
     pub overwritten: OverwrittenRow,
-    /// How many reads after each write still see the old state, as from a replica that lags.
-    pub stale_reads: u32,
-    /// How many variables a group may have (30,000), checked on create only.
-    pub group_limit: usize,
-    /// How many variables a project may have (8,000), checked on create only.
-    pub project_limit: usize,
-    /// The address this GitLab believes to have: in `Link` headers and `web_url`, not the one that is called.
-    pub external_url: String,
 }
 
 /// GitLab takes the first row with the key that its database returns, in no stated order.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OverwrittenRow {
     /// The oldest row with the key.
     #[default]
@@ -90,12 +80,6 @@ impl World {
         self.tree.add_project(path)
     }
 
-    /// Makes a group or project visible to every token, or to members only. To a token that can't see it, it is
-    /// absent (404); to one that can, without the role, it is forbidden (403).
-    pub fn set_public(&mut self, container: impl Into<Container>, public: bool) {
-        self.tree.set_public(container.into(), public);
-    }
-
     /// Gives a group another full path. Its old path is 404 from then on, its id stays good.
     pub fn rename_group(&mut self, id: GroupId, path: &str) {
         self.tree.relocate(Container::Group(id), path);
@@ -112,7 +96,7 @@ impl World {
         self.tokens.add(token, now).text.clone()
     }
 
-    /// All tokens ever issued, in order, with what rotation made of them.
+    /// All tokens ever issued, in order.
     #[must_use]
     pub fn tokens(&self) -> &[IssuedToken] {
         self.tokens.all()
@@ -178,20 +162,10 @@ impl World {
         self.variables.changes()
     }
 
-    /// Every change of one variable, in order, also after its deletion.
-    #[must_use]
-    pub fn history(&self, container: impl Into<Container>, key: &str, scope: &str) -> Vec<Change> {
-        let container = container.into();
-        let is_it = |change: &&Change| {
-            change.container == container && change.key == key && change.environment_scope == scope
-        };
-        self.changes().iter().filter(is_it).cloned().collect()
-    }
-
     /// What a runner would hand to a job that it picked up at this moment.
     #[must_use]
     pub fn job_variables(&self, job: &jobs::Job) -> jobs::JobVariables {
-        jobs::variables_for(self, job)
+        jobs::variables_for(&self.tree, &self.variables, job)
     }
 
     fn test_author(&self) -> Author {

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use testbed::gitlab::{Certificate, Effect, Fault, GitLab, Options, Token};
+use testbed::gitlab::{Certificate, Effect, Fault, GitLab, Options, Variable};
 
-use crate::client::{Bench, ID, client, client_trusting, send};
+use crate::client::{Bench, ID, SECRET, client_trusting, send};
 
 #[tokio::test]
 async fn the_release_is_told_to_any_token_that_may_read() {
@@ -53,20 +54,6 @@ async fn every_response_has_the_date_of_the_servers_clock() {
             "{url}"
         );
     }
-}
-
-#[tokio::test]
-async fn a_relative_root_moves_the_whole_api() {
-    let bench = Bench::with(Options {
-        relative_root: "/gitlab".into(),
-        ..Options::default()
-    })
-    .await;
-    assert!(bench.gitlab.url().ends_with("/gitlab/api/v4"));
-    assert_eq!(bench.get(&bench.of_group("")).await.status, 200);
-    let outside = bench.gitlab.url().replace("/gitlab", "");
-    let outside = bench.client.get(format!("{outside}{}", bench.of_group("")));
-    assert_eq!(send(outside).await.unwrap().status, 404);
 }
 
 #[tokio::test]
@@ -172,96 +159,42 @@ async fn a_reset_leaves_nothing_and_a_stop_frees_the_port() {
 }
 
 #[tokio::test]
-async fn the_control_api_sets_up_and_shows_the_world_to_other_processes() {
-    let gitlab = GitLab::start(Options::default()).await.unwrap();
-    let client = client();
+async fn the_control_api_serves_other_processes() {
+    let bench = Bench::new().await;
+    bench.gitlab.world(|world| {
+        world.set_variable(bench.group, Variable::new("KEY", ID));
+        world.set_variable(bench.group, Variable::credential("SECRET", SECRET));
+    });
     let control = async |method: &str, path: &str, body: Value| {
-        let url = format!("{}/{path}", gitlab.control_url());
+        let url = format!("{}/{path}", bench.gitlab.control_url());
         let request = if method == "GET" {
-            client.get(url)
+            bench.client.get(url)
         } else {
-            client.post(url).json(&body)
+            bench.client.post(url).json(&body)
         };
         let answer = send(request).await.unwrap();
-        assert!(answer.status < 300, "{method} {path}: {}", answer.text());
-        answer.json()
+        (answer.status, answer.json())
     };
-    let group = control("POST", "groups", json!({"path": "team"})).await["id"].clone();
-    let project = control("POST", "projects", json!({"path": "team/app"})).await["id"].clone();
-    let container = json!({"group": group});
-    let roles = json!([[container, "owner"]]);
-    let issued = control("POST", "tokens", json!({"name": "rotator", "roles": roles})).await;
-    let variable = json!({"key": "KEY", "value": ID, "masked": true, "hidden": true});
-    control(
-        "POST",
-        "variables",
-        json!({"container": container, "variable": variable}),
-    )
-    .await;
-    control(
-        "POST",
-        "settings",
-        json!({"stale_reads": 0, "overwritten": {"nth": 1}, "version": "17.6.0"}),
-    )
-    .await;
+    let job = format!("job?group={}", bench.group.0);
+    assert_eq!(control("GET", &job, json!(null)).await, (200, json!({"KEY": ID})));
+    let protected = control("GET", &format!("{job}&protected=true"), json!(null)).await;
+    assert_eq!(protected, (200, json!({"KEY": ID, "SECRET": SECRET})));
+
     let dropped = json!({"method": "DELETE", "effect": {"drop": {"applied": true}}});
-    control("POST", "faults", dropped).await;
-    assert_eq!(control("GET", "faults", json!(null)).await[0]["times"], 1);
+    assert_eq!(control("POST", "faults", dropped).await, (200, json!({})));
+    assert_eq!(bench.gitlab.waiting_faults()[0].times, 1);
+    bench.get(&bench.of_group("")).await;
+    let (_, journal) = control("GET", "journal", json!(null)).await;
+    assert_eq!(journal.as_array().unwrap().len(), 1);
 
-    let url = format!("{}/groups/{group}/variables/KEY", gitlab.url());
-    let token = issued["text"].as_str().unwrap();
-    let shown = send(client.get(&url).header("private-token", token))
-        .await
-        .unwrap();
-    assert_eq!(shown.json()["value"], json!(null));
-    assert_eq!(
-        control("GET", &format!("variables?group={group}"), json!(null)).await[0]["value"],
-        ID
-    );
-    assert_eq!(
-        control("GET", &format!("job?project={project}"), json!(null)).await,
-        json!({"KEY": ID})
-    );
+    let now = bench.gitlab.world(|world| world.now());
+    let (_, moved) = control("POST", "clock", json!({"advance": 90})).await;
+    let moved: Timestamp = moved["now"].as_str().unwrap().parse().unwrap();
+    assert!(moved.duration_since(now) >= SignedDuration::from_secs(90));
 
-    assert!(
-        send(client.delete(&url).header("private-token", token))
-            .await
-            .is_err()
-    );
-    assert_eq!(
-        control("GET", "changes", json!(null)).await[1]["action"],
-        "deleted"
-    );
-    assert_eq!(
-        control("GET", "journal", json!(null))
-            .await
-            .as_array()
-            .unwrap()
-            .len(),
-        2
-    );
-    assert_eq!(
-        control("GET", "tokens", json!(null)).await[0]["token"]["name"],
-        "rotator"
-    );
-
-    let set = control(
-        "POST",
-        "clock",
-        json!({"set": "2026-01-01T00:00:00Z", "advance": 90}),
-    )
-    .await;
-    assert!(set["now"].as_str().unwrap().starts_with("2026-01-01T00:01:3"));
-    control("POST", "reset", json!(null)).await;
-    assert_eq!(control("GET", "journal", json!(null)).await, json!([]));
-
-    let url = format!("{}/tokens", gitlab.control_url());
-    let refused = send(client.post(url).json(&json!({"scope": "api"})))
-        .await
-        .unwrap();
-    assert_eq!(refused.status, 400);
-    assert!(gitlab.world(|world| world.tokens().is_empty()));
-    gitlab.world(|world| world.add_token(Token::admin()));
+    assert_eq!(control("POST", "clock", json!({"advanse": 90})).await.0, 400);
+    assert_eq!(control("POST", "faults", json!({"scope": "api"})).await.0, 400);
+    assert_eq!(control("GET", "jobs", json!(null)).await.0, 404);
 }
 
 #[tokio::test]

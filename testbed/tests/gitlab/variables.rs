@@ -434,37 +434,3 @@ async fn lists_are_paged_and_the_link_header_names_another_host() {
         .await
         .is(400, r#"{"error":"page is invalid"}"#);
 }
-
-#[tokio::test]
-async fn a_lagging_replica_shows_the_old_value_once_after_a_write() {
-    let bench = Bench::new().await;
-    bench.gitlab.world(|world| {
-        world.set_variable(bench.group, Variable::new("KEY", "old"));
-        world.settings.stale_reads = 1;
-    });
-    let path = bench.of_group("/KEY");
-    assert_eq!(
-        bench.put(&path, json!({"value": "new"})).await.json()["value"],
-        "new"
-    );
-    assert_eq!(bench.get(&path).await.json()["value"], "old");
-    assert_eq!(bench.get(&path).await.json()["value"], "new");
-}
-
-#[tokio::test]
-async fn only_the_groups_delete_has_a_precondition() {
-    let bench = Bench::new().await;
-    bench.gitlab.world(|world| {
-        world.set_variable(bench.group, Variable::new("KEY", "v"));
-        world.set_variable(bench.project, Variable::new("KEY", "v"));
-    });
-    let long_ago = |path: &str| {
-        let request = bench
-            .request("DELETE", path)
-            .header("private-token", &bench.token);
-        send(request.header("if-unmodified-since", "Tue, 01 Jan 2019 00:00:00 GMT"))
-    };
-    let refused = long_ago(&bench.of_group("/KEY")).await.unwrap();
-    refused.is(412, r#"{"message":"412 Precondition Failed"}"#);
-    assert_eq!(long_ago(&bench.of_project("/KEY")).await.unwrap().status, 204);
-}

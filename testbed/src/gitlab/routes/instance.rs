@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::Level;
-use crate::gitlab::api::Call;
-use crate::gitlab::reply::Reply;
+use crate::gitlab::call::Call;
+use crate::gitlab::reply::{EXTERNAL_URL, Reply};
 use crate::gitlab::tree::Container;
 use crate::gitlab::world::World;
 
@@ -38,28 +38,26 @@ pub(super) fn container(world: &World, level: Level, id: &str, call: &Call<'_>) 
     };
     let node = world.tree.get(container).ok_or_else(|| Reply::not_found(what))?;
     let name = node.path.rsplit('/').next().unwrap_or_default();
-    let url = &world.settings.external_url;
-    let visibility = if node.public { "public" } else { "private" };
     let body = match container {
         Container::Group(id) => json!({
             "id": id.0,
-            "web_url": format!("{url}/groups/{}", node.path),
+            "web_url": format!("{EXTERNAL_URL}/groups/{}", node.path),
             "name": name,
             "path": name,
             "full_name": node.path.replace('/', " / "),
             "full_path": node.path,
             "parent_id": node.parent.map(|parent| parent.0),
-            "visibility": visibility,
+            "visibility": "private",
         }),
         Container::Project(id) => json!({
             "id": id.0,
-            "web_url": format!("{url}/{}", node.path),
+            "web_url": format!("{EXTERNAL_URL}/{}", node.path),
             "name": name,
             "path": name,
             "name_with_namespace": node.path.replace('/', " / "),
             "path_with_namespace": node.path,
             "namespace": { "id": node.parent.map(|parent| parent.0) },
-            "visibility": visibility,
+            "visibility": "private",
         }),
     };
     Ok(Reply::json(200, &body))

@@ -4,7 +4,7 @@ mod instance;
 mod token;
 mod variable;
 
-use super::api::Call;
+use super::call::Call;
 use super::reply::Reply;
 use super::tokens::Accepted;
 use super::version::Version;
@@ -28,8 +28,6 @@ pub(super) enum Route<'a> {
     Variable(Level, &'a str, &'a str),
     /// `/personal_access_tokens/self`
     TokenSelf,
-    /// `/personal_access_tokens/self/rotate`
-    RotateSelf,
     /// `/metadata` and `/version`
     Metadata,
 }
@@ -45,9 +43,6 @@ impl<'a> Route<'a> {
             ["version"] => Some(Self::Metadata),
             ["metadata"] if version.has_metadata() => Some(Self::Metadata),
             ["personal_access_tokens", "self"] if version.has_token_self() => Some(Self::TokenSelf),
-            ["personal_access_tokens", "self", "rotate"] if version.has_self_rotation() => {
-                Some(Self::RotateSelf)
-            }
             [name, id] => Some(Self::Container(level(name)?, id)),
             [name, id, "variables"] => Some(Self::Variables(level(name)?, id)),
             [name, id, "variables", key] => Some(Self::Variable(level(name)?, id, key)),
@@ -57,11 +52,9 @@ impl<'a> Route<'a> {
 
     pub(super) fn methods(self) -> &'static [&'static str] {
         match self {
-            Self::Container(..) | Self::Metadata => &["GET"],
+            Self::Container(..) | Self::TokenSelf | Self::Metadata => &["GET"],
             Self::Variables(..) => &["GET", "POST"],
             Self::Variable(..) => &["GET", "PUT", "DELETE"],
-            Self::TokenSelf => &["GET", "DELETE"],
-            Self::RotateSelf => &["POST"],
         }
     }
 
@@ -70,7 +63,6 @@ impl<'a> Route<'a> {
         match self {
             Self::Metadata => Accepted::METADATA,
             Self::TokenSelf => Accepted::ANY,
-            Self::RotateSelf => Accepted::SELF_ROTATE,
             Self::Container(..) | Self::Variables(..) | Self::Variable(..) => {
                 if method == "GET" {
                     Accepted::READ
@@ -96,9 +88,7 @@ pub(super) fn serve(
     match route {
         Route::Container(level, id) => instance::container(world, level, id, call),
         Route::Metadata => Ok(instance::metadata(world)),
-        Route::TokenSelf if method == "DELETE" => Ok(token::revoke(world, call)),
         Route::TokenSelf => Ok(token::about(world, call)),
-        Route::RotateSelf => token::rotate(world, call),
         Route::Variables(level, id) => {
             let container = variable::admitted(world, level, id, call)?;
             match method {

@@ -1,10 +1,9 @@
 //! The variables of groups and projects.
 
-use jiff::fmt::rfc2822::DateTimeParser;
 use serde::Serialize;
 
 use super::Level;
-use crate::gitlab::api::Call;
+use crate::gitlab::call::Call;
 use crate::gitlab::paging::Page;
 use crate::gitlab::params::{Declarations, Given, Params};
 use crate::gitlab::reply::Reply;
@@ -68,20 +67,20 @@ pub(super) fn admitted(world: &World, level: Level, id: &str, call: &Call<'_>) -
     }
 }
 
-pub(super) fn list(world: &mut World, container: Container, call: &Call<'_>) -> Result<Reply, Reply> {
+pub(super) fn list(world: &World, container: Container, call: &Call<'_>) -> Result<Reply, Reply> {
     let page = Page::declared(call.params)?;
-    let rows = world.variables.read(container);
-    let entities: Vec<_> = rows
-        .iter()
+    let entities: Vec<_> = world
+        .variables
+        .of(container)
         .map(|row| entity(&row.variable, &world.settings.version))
         .collect();
-    Ok(page.of(&entities, call.request, &world.settings.external_url))
+    Ok(page.of(&entities, call.request))
 }
 
-pub(super) fn show(world: &mut World, at: Place<'_>, call: &Call<'_>) -> Result<Reply, Reply> {
+pub(super) fn show(world: &World, at: Place<'_>, call: &Call<'_>) -> Result<Reply, Reply> {
     declare_filter(at.level, call.params)?;
-    let rows = world.variables.read(at.container);
-    let row = the_one(rows.iter(), at, call.params)?.ok_or_else(|| at.level.variable_not_found())?;
+    let row = the_one(world.variables.of(at.container), at, call.params)?
+        .ok_or_else(|| at.level.variable_not_found())?;
     Ok(Reply::json(200, &entity(&row.variable, &world.settings.version)))
 }
 
@@ -107,10 +106,8 @@ pub(super) fn create(
     }
     validation::validate(&variable, &version, &mut errors);
     check_unique(world, container, &variable, None, &mut errors);
-    check_limit(world, level, container, &mut errors);
     refuse(errors)?;
 
-    world.variables.lag(container, world.settings.stale_reads);
     let author = call.author(world);
     let row = world.variables.create(container, variable, &author);
     Ok(Reply::json(201, &entity(&row.variable, &version)))
@@ -139,7 +136,6 @@ pub(super) fn update(world: &mut World, at: Place<'_>, call: &Call<'_>) -> Resul
     check_unique(world, at.container, &variable, Some(row.id), &mut errors);
     refuse(errors)?;
 
-    world.variables.lag(at.container, world.settings.stale_reads);
     let author = call.author(world);
     let reply = Reply::json(200, &entity(&variable, &version));
     world.variables.update(row.id, variable, &author);
@@ -150,10 +146,6 @@ pub(super) fn delete(world: &mut World, at: Place<'_>, call: &Call<'_>) -> Resul
     declare_filter(at.level, call.params)?;
     let row = the_one(world.variables.of(at.container), at, call.params)?
         .ok_or_else(|| at.level.variable_not_found())?;
-    if at.level == Level::Group && was_modified_since(&row, call) {
-        return Err(Reply::message(412, "412 Precondition Failed"));
-    }
-    world.variables.lag(at.container, world.settings.stale_reads);
     let author = call.author(world);
     world.variables.delete(row.id, &author);
     Ok(Reply::no_content())
@@ -229,34 +221,12 @@ fn check_unique(
     }
 }
 
-fn check_limit(world: &World, level: Level, container: Container, errors: &mut Errors) {
-    let (limit, what) = match level {
-        Level::Group => (world.settings.group_limit, "group ci variables"),
-        Level::Project => (world.settings.project_limit, "project ci variables"),
-    };
-    if world.variables.of(container).count() >= limit {
-        validation::add(
-            errors,
-            "base",
-            &format!("Maximum number of {what} ({limit}) exceeded"),
-        );
-    }
-}
-
 fn refuse(errors: Errors) -> Result<(), Reply> {
     if errors.is_empty() {
         Ok(())
     } else {
         Err(Reply::invalid(&errors))
     }
-}
-
-/// Only the group's `DELETE` has a precondition, in whole seconds; no `PUT` has any.
-fn was_modified_since(row: &Row, call: &Call<'_>) -> bool {
-    let since = call.request.if_unmodified_since.as_deref();
-    since
-        .and_then(|text| DateTimeParser::new().parse_timestamp(text).ok())
-        .is_some_and(|since| row.updated_at.as_second() > since.as_second())
 }
 
 /// The representation, its fields in GitLab's order; a hidden variable's value is `null` everywhere.
