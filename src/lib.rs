@@ -16,3 +16,4 @@ pub mod run;
 pub mod secret;
 pub mod settings;
 pub mod stop;
+pub mod warnings;

@@ -22,6 +22,7 @@ use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
 use crate::stop::Stop;
+use crate::warnings::Warnings;
 
 pub use budget::create_budget;
 use time::{Pauses, in_time};
@@ -66,7 +67,7 @@ pub struct Rotation {
     stop: Stop,
     steps: Vec<Performed>,
     trouble: Option<Failure>,
-    warnings: Vec<String>,
+    warnings: Warnings,
     token_left: Option<Duration>,
 }
 
@@ -306,7 +307,7 @@ impl Rotation {
             &self.policy,
             targets,
             self.steps,
-            self.warnings,
+            self.warnings.kept(),
             self.token_left,
             ending,
         )

@@ -16,6 +16,7 @@ use crate::report::Command;
 use crate::secret::KeyPair;
 use crate::settings::Settings;
 use crate::stop::Stop;
+use crate::warnings::Warnings;
 
 /// GitLab's group `PUT` honours `filter[environment_scope]` from this version on; before it, it may overwrite the
 /// variable of another scope.
@@ -35,6 +36,7 @@ impl Rotation {
         command: Command,
         deadline: Deadline,
         stop: Stop,
+        warnings: Warnings,
     ) -> Result<Rotation, Failure> {
         let gitlab = Gitlab::open(&GitlabSettings {
             api_url: settings.gitlab.api_url.clone(),
@@ -56,7 +58,6 @@ impl Rotation {
         })?;
         policy.create_budget = create_budget(settings.settle, settings.containers.len());
         policy.step_budget = step_budget();
-        let mut warnings = settings.warnings.clone();
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
             return Err(Failure::blocked(
@@ -67,7 +68,7 @@ impl Rotation {
                 format!("Use GitLab {OLDEST_GITLAB} or newer."),
             ));
         }
-        let token_left = check_token(&gitlab, command, deadline, &mut warnings).await?;
+        let token_left = check_token(&gitlab, command, deadline, &warnings).await?;
         let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
         let user = user_of(&settings, &caller)?;
         let mut run = Run::new(deadline.left());
@@ -208,7 +209,7 @@ async fn check_token(
     gitlab: &Gitlab,
     command: Command,
     deadline: Deadline,
-    warnings: &mut Vec<String>,
+    warnings: &Warnings,
 ) -> Result<Option<Duration>, Failure> {
     let Some(token) = gitlab.token().await? else {
         return Ok(None);
@@ -244,12 +245,10 @@ async fn check_token(
     if left <= EXPIRY_WARNING {
         let days = left.as_secs() / 86_400;
         let on = date(expires);
-        let warning = format!(
+        warnings.say(format!(
             "the GitLab token {:?} expires on {on}, in {days} days",
             token.name
-        );
-        tracing::warn!("{warning}");
-        warnings.push(warning);
+        ));
     }
     Ok(Some(left))
 }

@@ -110,9 +110,8 @@ impl Rotation {
         let all_dead = held.iter().all(|(holds, _)| *holds == planner::Holds::Unknown);
         match self.aws.may_retire(&self.user).await {
             Err(failure) if all_dead && failure.reason == "access_denied" => {
-                tracing::warn!("{failure}");
                 self.warnings
-                    .push(format!("{}, and one is needed all the same", failure.message));
+                    .say(format!("{}, and one is needed all the same", failure.message));
             }
             other => other.map_err(NotDone::Refused)?,
         }

@@ -14,4 +14,4 @@ pub mod validated;
 
 pub use environment::{Normalised, clean_or_exec, normalised};
 pub use secret_json::SecretJson;
-pub use validated::{Bootstrap, GitlabAccess, Settings, WebIdentity, misspelt};
+pub use validated::{Bootstrap, GitlabAccess, Settings, WebIdentity, warn_of_unknown};

@@ -15,6 +15,7 @@ use super::secret_json::SecretJson;
 use crate::failure::{Class, Failure};
 use crate::gitlab::Container;
 use crate::secret::Secret;
+use crate::warnings::Warnings;
 
 const API_OF_GITLAB_COM: &str = "https://gitlab.com/api/v4";
 const JOURNAL: &str = "KEYTURN_JOURNAL";
@@ -81,8 +82,6 @@ pub struct Settings {
     pub policy: planner::Settings,
     /// PEM certificates that AWS's endpoints are trusted by, besides the public ones.
     pub aws_ca_pem: Option<Vec<u8>>,
-    /// What was ignored, and what is allowed but unwise. No secrets.
-    pub warnings: Vec<String>,
 }
 
 impl Bootstrap {
@@ -112,7 +111,8 @@ impl Bootstrap {
 }
 
 impl Settings {
-    /// Merges the normalised environment with what the secret says, the environment winning, and validates the result.
+    /// Merges the normalised environment with what the secret says, the environment winning, and validates the result. What
+    /// is allowed but unwise is warned of.
     ///
     /// # Errors
     ///
@@ -120,8 +120,8 @@ impl Settings {
     pub fn from(
         environment: &BTreeMap<String, String>,
         secret: Option<&SecretJson>,
+        warnings: &Warnings,
     ) -> Result<Settings, Failure> {
-        let mut warnings = misspelt(environment, secret);
         let mut merged = environment.clone();
         // An empty value is unset, and so doesn't win.
         merged.retain(|_, value| !value.is_empty());
@@ -139,8 +139,8 @@ impl Settings {
             ("CI_SERVER_TLS_CA_FILE", &raw.ci_server_tls_ca_file),
         ])?;
         let api_url = match (raw.gitlab_api_url, raw.ci_api_v4_url) {
-            (Some(url), _) => api_url("GITLAB_API_URL", &url, &mut warnings)?,
-            (None, Some(url)) => api_url("CI_API_V4_URL", &url, &mut warnings)?,
+            (Some(url), _) => api_url("GITLAB_API_URL", &url, warnings)?,
+            (None, Some(url)) => api_url("CI_API_V4_URL", &url, warnings)?,
             (None, None) => API_OF_GITLAB_COM.to_owned(),
         };
         let token = token(raw.gitlab_token, raw.keyturn_secret_id.as_deref())?;
@@ -246,7 +246,6 @@ impl Settings {
             settle,
             policy,
             aws_ca_pem,
-            warnings,
         })
     }
 }
@@ -271,15 +270,13 @@ fn both_named([id, secret]: [bool; 2]) -> Result<(), Failure> {
     ))
 }
 
-/// A word on each name that no setting has. Where settings can't be used, it may be why.
-pub fn misspelt(environment: &BTreeMap<String, String>, secret: Option<&SecretJson>) -> Vec<String> {
-    let mut warnings: Vec<String> = environment
-        .keys()
-        .filter(|name| name.starts_with("KEYTURN_") && raw::known(name).is_none())
-        .map(|name| raw::unknown("the environment", name))
-        .collect();
-    warnings.extend(secret.iter().flat_map(|secret| secret.warnings.iter().cloned()));
-    warnings
+/// A word on each name in the environment that no setting has. Where settings can't be used, it may be why.
+pub fn warn_of_unknown(environment: &BTreeMap<String, String>, warnings: &Warnings) {
+    for name in environment.keys() {
+        if name.starts_with("KEYTURN_") && raw::known(name).is_none() {
+            warnings.say(raw::unknown("the environment", name));
+        }
+    }
 }
 
 /// A setting that can't be used. The first words say what did not happen.
@@ -367,7 +364,7 @@ fn is_header_text(token: &Secret) -> bool {
     token.expose().bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn api_url(name: &str, text: &str, warnings: &mut Vec<String>) -> Result<String, Failure> {
+fn api_url(name: &str, text: &str, warnings: &Warnings) -> Result<String, Failure> {
     const RULE: &str = "the root of GitLab's REST API, such as https://gitlab.example.com/api/v4";
     // Before the host there may be a password.
     if text.contains('@') {
@@ -390,13 +387,13 @@ fn api_url(name: &str, text: &str, warnings: &mut Vec<String>) -> Result<String,
     }
     let host = url.host_str().unwrap_or_default();
     if url.scheme() == "http" && !["localhost", "127.0.0.1", "[::1]"].contains(&host) {
-        warnings.push(format!(
+        warnings.say(format!(
             "{name} is http: the token and the new secret access key travel unencrypted to {host}"
         ));
     }
     let root = url.as_str().trim_end_matches('/');
     if !root.ends_with("/api/v4") {
-        warnings.push(format!(
+        warnings.say(format!(
             "{name} does not end in /api/v4, as the root of GitLab's API does"
         ));
     }

@@ -12,11 +12,23 @@ fn environment(rows: &[Row<'_>]) -> BTreeMap<String, String> {
 
 /// Valid settings with one or more changes.
 fn with(rows: &[Row<'_>]) -> Result<Settings, Failure> {
-    Settings::from(&environment(&[&ENOUGH, rows].concat()), None)
+    of(&environment(&[&ENOUGH, rows].concat()), None)
+}
+
+fn of(environment: &BTreeMap<String, String>, secret: Option<&SecretJson>) -> Result<Settings, Failure> {
+    Settings::from(environment, secret, &Warnings::default())
+}
+
+/// What valid settings with one or more changes are warned of.
+fn warned(rows: &[Row<'_>]) -> Vec<String> {
+    let (environment, warnings) = (environment(&[&ENOUGH, rows].concat()), Warnings::default());
+    warn_of_unknown(&environment, &warnings);
+    Settings::from(&environment, None, &warnings).unwrap();
+    warnings.kept()
 }
 
 fn secret(text: &str) -> SecretJson {
-    SecretJson::parse(&Secret::new(text)).unwrap()
+    SecretJson::parse(&Secret::new(text), &Warnings::default()).unwrap()
 }
 
 /// A PEM file that goes when the test is over.
@@ -58,7 +70,6 @@ fn a_token_and_a_group_are_enough_and_the_rest_has_the_documented_defaults() {
     assert!(settings.protected);
     assert_eq!(settings.settle, Duration::from_secs(10));
     assert_eq!(settings.policy, planner::Settings::default());
-    assert_eq!(settings.warnings, [""; 0]);
 }
 
 #[test]
@@ -115,7 +126,6 @@ fn every_setting_reaches_its_place() {
             create_missing: false,
         }
     );
-    assert_eq!(settings.warnings, [""; 0]);
 }
 
 #[test]
@@ -227,12 +237,12 @@ fn settings_that_contradict_each_other_come_with_the_arithmetic() {
 #[test]
 fn a_missing_token_is_looked_for_in_the_secret_when_there_is_one() {
     let group = ("GITLAB_GROUP_ID", "42");
-    let failure = Settings::from(&environment(&[group]), None).unwrap_err();
+    let failure = of(&environment(&[group]), None).unwrap_err();
     assert_eq!(failure.reason, "token_missing");
     assert!(failure.message.ends_with("GITLAB_TOKEN is not set"), "{failure}");
 
     let named = environment(&[group, ("KEYTURN_SECRET_ID", "ci/keyturn")]);
-    let failure = Settings::from(&named, Some(&secret("{}"))).unwrap_err();
+    let failure = of(&named, Some(&secret("{}"))).unwrap_err();
     assert!(
         failure.message.contains("GITLAB_TOKEN") && failure.message.contains("ci/keyturn"),
         "{failure}"
@@ -262,7 +272,7 @@ fn without_a_group_and_a_project_there_is_nothing_to_do() {
         &[("GITLAB_TOKEN", "t")][..],
         &[("GITLAB_TOKEN", "t"), ("GITLAB_GROUP_ID", "")],
     ] {
-        let failure = Settings::from(&environment(rows), None).unwrap_err();
+        let failure = of(&environment(rows), None).unwrap_err();
         assert_eq!(failure.reason, "no_target");
     }
 }
@@ -271,20 +281,19 @@ fn without_a_group_and_a_project_there_is_nothing_to_do() {
 fn the_environment_wins_over_the_secret_unless_it_is_empty() {
     let secret = secret(
         r#"{"GITLAB_TOKEN": "of-secret", "GITLAB_PROJECT_ID": 7, "KEYTURN_GRACE": "48h", "KEYTURN_CREATE": false,
-            "KEYTURN_SETTLE": "1s", "KEYTURN_GRACES": "1h"}"#,
+            "KEYTURN_SETTLE": "1s"}"#,
     );
     let rows = [
         ("GITLAB_TOKEN", "of-environment"),
         ("KEYTURN_GRACE", ""),
         ("KEYTURN_SETTLE", "2s"),
     ];
-    let settings = Settings::from(&environment(&rows), Some(&secret)).unwrap();
+    let settings = of(&environment(&rows), Some(&secret)).unwrap();
     assert_eq!(settings.gitlab.token.expose(), "of-environment");
     assert_eq!(format!("{:?}", settings.containers), r#"[Project("7")]"#);
     assert_eq!(settings.policy.grace, Duration::from_secs(48 * 3600));
     assert_eq!(settings.settle, Duration::from_secs(2));
     assert!(!settings.policy.create_missing);
-    assert_eq!(settings.warnings.len(), 1);
 }
 
 #[test]
@@ -310,16 +319,15 @@ fn what_is_allowed_but_unwise_is_warned_of() {
         ("KEYTURN_ROTATEAFTER", "1d", "did you mean KEYTURN_ROTATE_AFTER?"),
         ("KEYTURN_COLOUR_OF_THE_LOGO", "red", "no such setting"),
     ] {
-        let warnings = with(&[(name, value)]).unwrap().warnings;
+        let warnings = warned(&[(name, value)]);
         assert!(
             warnings.len() == 1 && warnings[0].contains(warning),
             "{name}: {warnings:?}"
         );
     }
+    assert_eq!(warned(&[]), [""; 0]);
     assert_eq!(
-        with(&[("GITLAB_API_URL", "http://127.0.0.1:80/api/v4")])
-            .unwrap()
-            .warnings,
+        warned(&[("GITLAB_API_URL", "http://127.0.0.1:80/api/v4")]),
         [""; 0]
     );
 }
