@@ -85,6 +85,13 @@ impl Default for Settings {
     }
 }
 
+/// Settings that don't contradict each other within these bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ValidSettings {
+    settings: Settings,
+    bounds: Bounds,
+}
+
 /// Settings that passed validation, and what kind of run asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
@@ -132,13 +139,13 @@ pub enum PolicyError {
     Bounds(&'static str),
 }
 
-impl Policy {
-    /// Validates settings for a run that may (`rotate`) or may not (`retire`) create a key.
+impl ValidSettings {
+    /// Validates settings.
     ///
     /// # Errors
     ///
     /// When the settings contradict each other, with the arithmetic.
-    pub fn new(settings: Settings, bounds: Bounds, may_create: bool) -> Result<Policy, PolicyError> {
+    pub fn new(settings: Settings, bounds: Bounds) -> Result<ValidSettings, PolicyError> {
         if bounds.orphan <= bounds.run + bounds.late + bounds.propagation {
             return Err(PolicyError::Bounds("the orphan age must exceed D + Z + P"));
         }
@@ -177,13 +184,35 @@ impl Policy {
                 return Err(PolicyError::MaxAgeTooShort { max_age, reached });
             }
         }
-        Ok(Policy {
-            settings,
-            bounds,
+        Ok(ValidSettings { settings, bounds })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The policy of a run that may (`rotate`) or may not (`retire`) create a key, with the time that must be left for that
+    /// and for any other request.
+    pub fn policy(self, may_create: bool, create_budget: Duration, step_budget: Duration) -> Policy {
+        Policy {
+            settings: self.settings,
+            bounds: self.bounds,
             may_create,
-            create_budget: MINUTE * 2,
-            step_budget: MINUTE / 2,
-        })
+            create_budget,
+            step_budget,
+        }
+    }
+}
+
+impl Policy {
+    /// Validates settings for a run with the default budgets.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ValidSettings::new`].
+    pub fn new(settings: Settings, bounds: Bounds, may_create: bool) -> Result<Policy, PolicyError> {
+        Ok(ValidSettings::new(settings, bounds)?.policy(may_create, MINUTE * 2, MINUTE / 2))
     }
 
     /// The time without a write after which the next rotation may begin.
