@@ -11,6 +11,7 @@ pub mod gitlab;
 pub mod lambda;
 pub mod log;
 pub mod report;
+pub mod roots;
 pub mod rotation;
 pub mod run;
 pub mod secret;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::aws::{AwsSettings, Connection};
+use crate::aws::Connection;
 use crate::clock::Deadline;
 use crate::failure::Failure;
 use crate::report::{Command, Exit, Report, RotationReport};
@@ -59,19 +59,12 @@ async fn read(
     // First, because it may be why one of the others can't be used.
     warn_of_unknown(environment, warnings);
     let bootstrap = Bootstrap::from(environment)?;
-    let settings = AwsSettings {
-        ca_pem: bootstrap.aws_ca_pem.clone(),
-        web_identity: bootstrap
-            .web_identity
-            .as_ref()
-            .map(|web| (web.token.clone(), web.role_arn.clone())),
-    };
     let Some(id) = &bootstrap.secret_id else {
         // What needs no secret is refused before anything is asked of AWS.
         let complete = Settings::from(environment, None, warnings)?;
-        return Ok((complete, Connection::open(&settings).await?));
+        return Ok((complete, Connection::open(&bootstrap.aws).await?));
     };
-    let aws = Connection::open(&settings).await?;
+    let aws = Connection::open(&bootstrap.aws).await?;
     let secret = SecretJson::parse(&Secret::new(aws.secret(id).await?), warnings)?;
     Ok((Settings::from(environment, Some(&secret), warnings)?, aws))
 }

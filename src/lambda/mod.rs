@@ -16,6 +16,7 @@ use crate::failure::Failure;
 use crate::report::{Command, Report, RotationReport};
 use crate::rotation::create_budget;
 use crate::run::{RUN_DEADLINE, run};
+use crate::settings::DEFAULT_SETTLE;
 use crate::stop::Stop;
 use crate::warnings::Warnings;
 use event::Asked;
@@ -72,7 +73,7 @@ async fn invoke(
             "the function's time is {} s: a key is created only while {} s are left, or more with a longer settle time; \
              set its timeout to 300 s",
             left.as_secs_f64().round(),
-            (create_budget(Duration::from_secs(10), 1) + MARGIN).as_secs()
+            (create_budget(DEFAULT_SETTLE, 1) + MARGIN).as_secs()
         ));
     }
     let deadline = Deadline::after(left.saturating_sub(MARGIN).min(RUN_DEADLINE));

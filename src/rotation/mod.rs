@@ -20,7 +20,7 @@ use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
-use crate::settings::Settings;
+use crate::settings::RotationSpec;
 use crate::stop::Stop;
 use crate::warnings::Warnings;
 
@@ -33,7 +33,7 @@ const SECOND_CHANCES: u32 = 2;
 /// One rotation in progress.
 pub struct Rotation {
     command: Command,
-    settings: Settings,
+    spec: RotationSpec,
     policy: Policy,
     aws: Connection,
     gitlab: Gitlab,
@@ -88,7 +88,7 @@ impl Rotation {
                 return self.report(None, ending);
             }
         };
-        if let Some(failure) = open::user_missing(&self.settings, &self.user, &facts) {
+        if let Some(failure) = open::user_missing(&self.spec, &self.user, &facts) {
             return self.report(Some(&facts), Ending::from(failure));
         }
         self.run.inactive_at_start = observe::inactive(&facts);
@@ -297,9 +297,7 @@ impl Rotation {
     }
 
     fn report(self, facts: Option<&Facts>, ending: Ending) -> RotationReport {
-        let targets = (0..self.settings.containers.len())
-            .map(|target| self.target_name(target))
-            .collect();
+        let targets = self.spec.targets.iter().map(ToString::to_string).collect();
         RotationReport::new(
             self.user,
             self.account,
@@ -318,20 +316,11 @@ impl Rotation {
         format!("{}/{}", self.account, self.user)
     }
 
-    /// `group/42/AWS_ACCESS_KEY_ID+AWS_SECRET_ACCESS_KEY@*`
     fn target_name(&self, target: usize) -> String {
-        let container = self
-            .settings
-            .containers
+        self.spec
+            .targets
             .get(target)
             .map(ToString::to_string)
-            .unwrap_or_default();
-        let Settings {
-            id_variable,
-            secret_variable,
-            scope,
-            ..
-        } = &self.settings;
-        format!("{container}/{id_variable}+{secret_variable}@{scope}")
+            .unwrap_or_default()
     }
 }

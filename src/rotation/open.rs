@@ -4,17 +4,17 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use planner::{Facts, Policy, Run, Target, Timestamp};
+use planner::{Facts, Run, Target, Timestamp};
 
 use super::Rotation;
 use super::budget::{create_budget, step_budget};
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
-use crate::gitlab::{Gitlab, GitlabSettings, Version, find, marker};
+use crate::gitlab::{Gitlab, Version, find, marker};
 use crate::report::Command;
 use crate::secret::KeyPair;
-use crate::settings::Settings;
+use crate::settings::{RotationSpec, Settings};
 use crate::stop::Stop;
 use crate::warnings::Warnings;
 
@@ -38,26 +38,16 @@ impl Rotation {
         stop: Stop,
         warnings: Warnings,
     ) -> Result<Rotation, Failure> {
-        let gitlab = Gitlab::open(&GitlabSettings {
-            api_url: settings.gitlab.api_url.clone(),
-            token: settings.gitlab.token.clone(),
-            ca_pem: settings.gitlab.ca_pem.clone(),
-        })?
-        .until(deadline);
-        let mut policy = Policy::new(
-            settings.policy,
-            planner::Bounds::DEFAULT,
+        let Settings {
+            gitlab,
+            rotation: spec,
+        } = settings;
+        let gitlab = Gitlab::open(&gitlab)?.until(deadline);
+        let policy = spec.policy.policy(
             command != Command::Retire,
-        )
-        .map_err(|error| {
-            Failure::settings(
-                "policy",
-                format!("no key was looked at: {error}"),
-                "Change the setting.",
-            )
-        })?;
-        policy.create_budget = create_budget(settings.settle, settings.containers.len());
-        policy.step_budget = step_budget();
+            create_budget(spec.settle, spec.targets.len()),
+            step_budget(),
+        );
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
             return Err(Failure::blocked(
@@ -69,8 +59,8 @@ impl Rotation {
             ));
         }
         let token_left = check_token(&gitlab, command, deadline, &warnings).await?;
-        let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
-        let user = user_of(&settings, &caller)?;
+        let (aws, pair, caller) = signer(aws, &gitlab, &spec).await?;
+        let user = user_of(&spec, &caller)?;
         let mut run = Run::new(deadline.left());
         let mut hand = Vec::new();
         let mut proved = Vec::new();
@@ -85,7 +75,7 @@ impl Rotation {
         }
         Ok(Rotation {
             command,
-            settings,
+            spec,
             policy,
             aws,
             gitlab,
@@ -124,7 +114,7 @@ fn run_name() -> String {
 async fn signer(
     aws: Connection,
     gitlab: &Gitlab,
-    settings: &Settings,
+    spec: &RotationSpec,
 ) -> Result<(Connection, Option<KeyPair>, Caller), Failure> {
     let pair = aws.environment_pair().await;
     let refusal = match aws.caller().await {
@@ -135,9 +125,9 @@ async fn signer(
     let Some(pair) = pair else {
         return Err(refusal.into_failure(aws.region_is_default()));
     };
-    for container in &settings.containers {
-        let variables = gitlab.variables(container).await?;
-        let Some(secret) = find(&variables, &settings.secret_variable, &settings.scope)? else {
+    for target in &spec.targets {
+        let variables = gitlab.variables(&target.container).await?;
+        let Some(secret) = find(&variables, &target.secret, &target.scope)? else {
             continue;
         };
         let (_, Some(note)) = marker::parse(secret.description.as_deref()) else {
@@ -160,8 +150,8 @@ async fn signer(
     Err(refusal.into_failure(aws.region_is_default()))
 }
 
-fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
-    match (&caller.kind, &settings.user) {
+fn user_of(spec: &RotationSpec, caller: &Caller) -> Result<String, Failure> {
+    match (&caller.kind, &spec.user) {
         (CallerKind::Root, _) => Err(Failure::blocked(
             "root_refused",
             format!(
@@ -187,11 +177,11 @@ fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
 
 /// A caller is the user to rotate only where its key is: whose key is written to variables that hold another, or none, is not
 /// for a default to say. `None` where it is told, or where the planner has more to say of it.
-pub(super) fn user_missing(settings: &Settings, user: &str, facts: &Facts) -> Option<Failure> {
+pub(super) fn user_missing(spec: &RotationSpec, user: &str, facts: &Facts) -> Option<Failure> {
     let empty = |target: &Target| matches!(target, Target::Seen(pair) if pair.is_empty());
     let elsewhere = facts.run.signer.is_some() && facts.targets.iter().all(empty);
     let untold = facts.targets.contains(&Target::Unread);
-    if settings.user.is_some() || elsewhere || untold || planner::names_a_listed_key(facts) {
+    if spec.user.is_some() || elsewhere || untold || planner::names_a_listed_key(facts) {
         return None;
     }
     Some(Failure::settings(
