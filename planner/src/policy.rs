@@ -1,6 +1,5 @@
 //! The settings of a rotation as durations, and the inequalities between them that the protocol's safety rests on.
 
-use std::fmt;
 use std::time::Duration;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -107,7 +106,7 @@ pub struct Policy {
     pub step_budget: Duration,
 }
 
-/// Settings that contradict each other. The text has the arithmetic.
+/// Settings that contradict each other, with the arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyError {
     /// The outgoing key could be cut while a job or a late write still relies on it.
@@ -228,61 +227,3 @@ impl Policy {
         self.settings.grace.is_zero()
     }
 }
-
-/// A duration in the units a person would use, such as `24h` or `1h 20m`.
-pub fn human(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
-    let shown: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    if shown.is_empty() {
-        "0s".to_owned()
-    } else {
-        shown.join(" ")
-    }
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PolicyError::GraceTooShort {
-                grace,
-                floor,
-                longest_job,
-                settled,
-            } => write!(
-                f,
-                "a grace of {} is too short: it must exceed {} (longest job {} + {} in which a late write can still \
-                 land), or be 0s to accept that running jobs break",
-                human(*grace),
-                human(*floor),
-                human(*longest_job),
-                human(*settled),
-            ),
-            PolicyError::RotateTooOften { rotate_after, floor } => write!(
-                f,
-                "rotating after {} never ends: it must exceed grace + delete after = {}, or be 0s to rotate with every run",
-                human(*rotate_after),
-                human(*floor),
-            ),
-            PolicyError::MaxAgeTooShort { max_age, reached } => write!(
-                f,
-                "a key would reach an age of {} (rotate after + grace + delete after + one run), which exceeds the \
-                 maximum age of {}",
-                human(*reached),
-                human(*max_age),
-            ),
-            PolicyError::Bounds(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for PolicyError {}

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use planner::ValidSettings;
 
-use super::policy::{human, policy};
+use super::policy::policy;
 use super::raw::Raw;
-use super::value::{Rule, Scope, VariableName, bad, boolean, duration, parsed, path, refused, user};
+use super::value::{Rule, Scope, VariableName, bad, boolean, duration, human, parsed, path, refused, user};
 use crate::failure::Failure;
 use crate::gitlab::Container;
 

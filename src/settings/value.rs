@@ -128,6 +128,28 @@ pub(super) fn duration(text: &str) -> Result<Duration, Rule> {
     }
 }
 
+/// A duration in the units that settings take, such as `7d` or `1h 20m`. `humantime` would write `7days`, and 31 days as a
+/// month and some hours.
+pub(super) fn human(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let parts = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+    ];
+    let shown: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    if shown.is_empty() {
+        "0s".to_owned()
+    } else {
+        shown.join(" ")
+    }
+}
+
 /// IAM's rule for names of users, after the path.
 pub(super) fn user(text: &str) -> Result<String, Rule> {
     let fits = (1..=64).contains(&text.len())
@@ -199,4 +221,30 @@ pub(super) fn log(text: &str) -> Result<Targets, Rule> {
         None
     };
     filter.ok_or("off, error, warn, info, debug or trace, or a list such as warn,keyturn=debug")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{duration, human};
+
+    #[test]
+    fn durations_are_written_in_the_units_that_settings_take() {
+        for (seconds, shown) in [
+            (0, "0s"),
+            (59, "59s"),
+            (60, "1m"),
+            (3_599, "59m 59s"),
+            (3_600, "1h"),
+            (86_399, "23h 59m 59s"),
+            (86_400, "1d"),
+            (90_061, "1d 1h 1m 1s"),
+            (400 * 86_400, "400d"),
+        ] {
+            let length = Duration::from_secs(seconds);
+            assert_eq!(human(length), shown);
+            assert_eq!(duration(shown), Ok(length));
+        }
+    }
 }
