@@ -27,22 +27,13 @@ pub async fn run(
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let opened = match Box::pin(read(environment, &warnings)).await {
-        Ok((settings, aws)) => {
-            Box::pin(open(
-                command,
-                only,
-                settings,
-                aws,
-                deadline,
-                stop,
-                warnings.clone(),
-            ))
-            .await
-        }
-        Err(failure) => Err(failure),
-    };
-    let rotation = match opened {
+    let opened = Box::pin(async {
+        let (settings, aws) = read(environment, &warnings).await?;
+        let rotation = Rotation::open(settings, aws, command, deadline, stop, warnings.clone()).await?;
+        selected(only, rotation.name())?;
+        Ok(rotation)
+    });
+    let rotation = match opened.await {
         Ok(rotation) => Box::pin(rotation.run()).await,
         Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings.kept()),
     };
@@ -67,20 +58,6 @@ async fn read(
     let aws = Connection::open(&bootstrap.aws).await?;
     let secret = SecretJson::parse(&Secret::new(aws.secret(id).await?), warnings)?;
     Ok((Settings::from(environment, Some(&secret), warnings)?, aws))
-}
-
-async fn open(
-    command: Command,
-    only: Option<&[String]>,
-    settings: Settings,
-    aws: Connection,
-    deadline: Deadline,
-    stop: Stop,
-    warnings: Warnings,
-) -> Result<Rotation, Failure> {
-    let rotation = Rotation::open(settings, aws, command, deadline, stop, warnings).await?;
-    selected(only, rotation.name())?;
-    Ok(rotation)
 }
 
 /// A name that no rotation has does nothing: whoever misspelt it meant another one.
