@@ -122,7 +122,7 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
         command,
         None,
         &environment.variables,
-        environment.warnings,
+        environment.warnings.into_iter().collect(),
         Deadline::after(run::RUN_DEADLINE),
         stop.clone(),
     );

@@ -3,102 +3,61 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::aws::{AwsSettings, Connection};
+use crate::aws::Connection;
 use crate::clock::Deadline;
 use crate::failure::Failure;
 use crate::report::{Command, Exit, Report, RotationReport};
 use crate::rotation::Rotation;
 use crate::secret::Secret;
-use crate::settings::{Bootstrap, SecretJson, Settings, misspelt};
+use crate::settings::{Bootstrap, SecretJson, Settings, warn_of_unknown};
 use crate::stop::Stop;
+use crate::warnings::Warnings;
 
 /// A run ends itself after this long (D of the protocol); a Lambda function has what is left of its own time.
 pub const RUN_DEADLINE: Duration = planner::Bounds::DEFAULT.run;
 
-/// Runs a command with the settings of this environment, for the rotations that `only` names, or all.
+/// Runs a command with the settings of this environment, for the rotations that `only` names, or all. `warnings` are those of
+/// the door that it came through.
 pub async fn run(
     command: Command,
     only: Option<&[String]>,
     environment: &BTreeMap<String, String>,
-    notes: Vec<String>,
+    warnings: Warnings,
     deadline: Deadline,
     stop: Stop,
 ) -> (Report, Exit) {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
-    let mut warnings = notes;
-    let read = Box::pin(read(environment, &mut warnings)).await;
-    for warning in &warnings {
-        tracing::warn!("{warning}");
-    }
-    let opened = match read {
-        Ok((mut settings, aws)) => {
-            settings.warnings.clone_from(&warnings);
-            Box::pin(open(command, only, settings, aws, deadline, stop)).await
-        }
-        Err(failure) => Err(failure),
-    };
-    let rotation = match opened {
+    let opened = Box::pin(async {
+        let (settings, aws) = read(environment, &warnings).await?;
+        let rotation = Rotation::open(settings, aws, command, deadline, stop, warnings.clone()).await?;
+        selected(only, rotation.name())?;
+        Ok(rotation)
+    });
+    let rotation = match opened.await {
         Ok(rotation) => Box::pin(rotation.run()).await,
-        Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings),
+        Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings.kept()),
     };
     let report = Report::new(command, rotation);
     let exit = report.exit();
     (report, exit)
 }
 
-/// The settings, and the connection to AWS that some of them may come by. What deserves a word is added to `warnings`,
-/// also where the settings can't be used.
+/// The settings, and the connection to AWS that some of them may come by.
 async fn read(
     environment: &BTreeMap<String, String>,
-    warnings: &mut Vec<String>,
+    warnings: &Warnings,
 ) -> Result<(Settings, Connection), Failure> {
-    let bootstrap =
-        Bootstrap::from(environment).inspect_err(|_| warnings.extend(misspelt(environment, None)))?;
-    // What needs no secret is refused before anything is asked of AWS.
-    let complete = match bootstrap.secret_id {
-        None => Some(merged(environment, None, warnings)?),
-        Some(_) => None,
+    // First, because it may be why one of the others can't be used.
+    warn_of_unknown(environment, warnings);
+    let bootstrap = Bootstrap::from(environment)?;
+    let Some(id) = &bootstrap.secret_id else {
+        // What needs no secret is refused before anything is asked of AWS.
+        let complete = Settings::from(environment, None, warnings)?;
+        return Ok((complete, Connection::open(&bootstrap.aws).await?));
     };
-    let aws = Connection::open(&AwsSettings {
-        ca_pem: bootstrap.aws_ca_pem.clone(),
-        web_identity: bootstrap
-            .web_identity
-            .as_ref()
-            .map(|web| (web.token.clone(), web.role_arn.clone())),
-    })
-    .await?;
-    let settings = match (complete, &bootstrap.secret_id) {
-        (Some(settings), _) => settings,
-        (None, Some(id)) => {
-            let secret = SecretJson::parse(&Secret::new(aws.secret(id).await?))?;
-            merged(environment, Some(&secret), warnings)?
-        }
-        (None, None) => merged(environment, None, warnings)?,
-    };
-    Ok((settings, aws))
-}
-
-fn merged(
-    environment: &BTreeMap<String, String>,
-    secret: Option<&SecretJson>,
-    warnings: &mut Vec<String>,
-) -> Result<Settings, Failure> {
-    Settings::from(environment, secret)
-        .inspect(|settings| warnings.extend(settings.warnings.iter().cloned()))
-        .inspect_err(|_| warnings.extend(misspelt(environment, secret)))
-}
-
-async fn open(
-    command: Command,
-    only: Option<&[String]>,
-    settings: Settings,
-    aws: Connection,
-    deadline: Deadline,
-    stop: Stop,
-) -> Result<Rotation, Failure> {
-    let rotation = Rotation::open(settings, aws, command, deadline, stop).await?;
-    selected(only, rotation.name())?;
-    Ok(rotation)
+    let aws = Connection::open(&bootstrap.aws).await?;
+    let secret = SecretJson::parse(&Secret::new(aws.secret(id).await?), warnings)?;
+    Ok((Settings::from(environment, Some(&secret), warnings)?, aws))
 }
 
 /// A name that no rotation has does nothing: whoever misspelt it meant another one.

@@ -9,10 +9,10 @@
 use std::collections::BTreeMap;
 
 use keyturn::failure::{Class, Failure, Written};
-use keyturn::gitlab::{
-    Container, Gitlab, GitlabSettings, NewVariable, Variable, Version, find, other_scopes,
-};
+use keyturn::gitlab::{Container, Gitlab, NewVariable, Variable, Version, find, other_scopes};
+use keyturn::roots::Roots;
 use keyturn::secret::Secret;
+use keyturn::settings::GitlabAccess;
 use testbed::gitlab as bed;
 use testbed::gitlab::{
     Answer, Certificate, Effect, Fault, GitLab, GroupId, Options, OverwrittenRow, Scope, Token,
@@ -24,10 +24,10 @@ const NEW: &str = "AKIAI44QH8DHBEXAMPLE";
 
 fn client(gitlab: &GitLab, token: &str, ca_pem: Option<Vec<u8>>) -> Result<Gitlab, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Gitlab::open(&GitlabSettings {
-        api_url: gitlab.url(),
+    Gitlab::open(&GitlabAccess {
+        api: gitlab.url().parse().unwrap(),
         token: Secret::new(token),
-        ca_pem,
+        roots: ca_pem.and_then(Roots::parse),
     })
 }
 
@@ -435,10 +435,10 @@ async fn what_was_renamed_or_moved_is_told() {
 
 fn client_at(api_url: &str) -> Gitlab {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Gitlab::open(&GitlabSettings {
-        api_url: api_url.into(),
+    Gitlab::open(&GitlabAccess {
+        api: api_url.parse().unwrap(),
         token: Secret::new("t"),
-        ca_pem: None,
+        roots: None,
     })
     .unwrap()
 }

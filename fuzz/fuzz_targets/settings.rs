@@ -6,6 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 
 use keyturn::settings::environment::normalise;
 use keyturn::settings::{Bootstrap, Settings};
+use keyturn::warnings::Warnings;
 use libfuzzer_sys::fuzz_target;
 
 const TOKEN: &str = "glpat-canary";
@@ -31,10 +32,12 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let clean = normalise(variables);
-    let said = format!(
+    let warnings = Warnings::default();
+    let mut said = format!(
         "{clean:?} {:?} {:?}",
         Bootstrap::from(&clean.variables),
-        Settings::from(&clean.variables, None)
+        Settings::from(&clean.variables, None, &warnings)
     );
+    said.extend(warnings.kept());
     assert!(!said.contains(TOKEN));
 });

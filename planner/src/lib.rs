@@ -31,7 +31,7 @@ pub use key::KeyId;
 pub use picture::{Holds, Role, holdings, last_use_matters, names_a_listed_key, roles};
 
 pub use plan::next;
-pub use policy::{Bounds, Policy, PolicyError, Settings};
+pub use policy::{Bounds, Policy, PolicyError, Settings, ValidSettings};
 pub use reconcile::{Cause, Due, End, Extent, Reconciler, Told, Turn, Unseen};
 pub use step::{Block, Incomplete, Step, Verdict, Wait};
 pub use time::Timestamp;

@@ -1,6 +1,5 @@
 //! The settings of a rotation as durations, and the inequalities between them that the protocol's safety rests on.
 
-use std::fmt;
 use std::time::Duration;
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -84,6 +83,13 @@ impl Default for Settings {
     }
 }
 
+/// Settings that don't contradict each other within these bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ValidSettings {
+    settings: Settings,
+    bounds: Bounds,
+}
+
 /// Settings that passed validation, and what kind of run asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
@@ -95,7 +101,7 @@ pub struct Policy {
     pub may_create: bool,
 }
 
-/// Settings that contradict each other. The text has the arithmetic.
+/// Settings that contradict each other, with the arithmetic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicyError {
     /// The outgoing key could be cut while a job or a late write still relies on it.
@@ -127,13 +133,13 @@ pub enum PolicyError {
     Bounds(&'static str),
 }
 
-impl Policy {
-    /// Validates settings for a run that may (`rotate`) or may not (`retire`) create a key.
+impl ValidSettings {
+    /// Validates settings.
     ///
     /// # Errors
     ///
     /// When the settings contradict each other, with the arithmetic.
-    pub fn new(settings: Settings, bounds: Bounds, may_create: bool) -> Result<Policy, PolicyError> {
+    pub fn new(settings: Settings, bounds: Bounds) -> Result<ValidSettings, PolicyError> {
         if bounds.orphan <= bounds.run + bounds.late + bounds.propagation {
             return Err(PolicyError::Bounds("the orphan age must exceed D + Z + P"));
         }
@@ -172,11 +178,32 @@ impl Policy {
                 return Err(PolicyError::MaxAgeTooShort { max_age, reached });
             }
         }
-        Ok(Policy {
-            settings,
-            bounds,
+        Ok(ValidSettings { settings, bounds })
+    }
+
+    /// The settings.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The policy of a run that may (`rotate`) or may not (`retire`) create a key.
+    pub fn policy(self, may_create: bool) -> Policy {
+        Policy {
+            settings: self.settings,
+            bounds: self.bounds,
             may_create,
-        })
+        }
+    }
+}
+
+impl Policy {
+    /// Validates settings, and builds the policy of a run with them.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ValidSettings::new`].
+    pub fn new(settings: Settings, bounds: Bounds, may_create: bool) -> Result<Policy, PolicyError> {
+        Ok(ValidSettings::new(settings, bounds)?.policy(may_create))
     }
 
     /// The time without a write after which the next rotation may begin.
@@ -192,61 +219,3 @@ impl Policy {
         self.settings.grace.is_zero()
     }
 }
-
-/// A duration in the units a person would use, such as `24h` or `1h 20m`.
-pub fn human(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let parts = [
-        (seconds / 86_400, "d"),
-        (seconds / 3_600 % 24, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
-    let shown: Vec<String> = parts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    if shown.is_empty() {
-        "0s".to_owned()
-    } else {
-        shown.join(" ")
-    }
-}
-
-impl fmt::Display for PolicyError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PolicyError::GraceTooShort {
-                grace,
-                floor,
-                longest_job,
-                settled,
-            } => write!(
-                f,
-                "a grace of {} is too short: it must exceed {} (longest job {} + {} in which a late write can still \
-                 land), or be 0s to accept that running jobs break",
-                human(*grace),
-                human(*floor),
-                human(*longest_job),
-                human(*settled),
-            ),
-            PolicyError::RotateTooOften { rotate_after, floor } => write!(
-                f,
-                "rotating after {} never ends: it must exceed grace + delete after = {}, or be 0s to rotate with every run",
-                human(*rotate_after),
-                human(*floor),
-            ),
-            PolicyError::MaxAgeTooShort { max_age, reached } => write!(
-                f,
-                "a key would reach an age of {} (rotate after + grace + delete after + one run), which exceeds the \
-                 maximum age of {}",
-                human(*reached),
-                human(*max_age),
-            ),
-            PolicyError::Bounds(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for PolicyError {}

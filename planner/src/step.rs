@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::policy::human;
 use crate::{Bounds, KeyId, Timestamp};
 
 /// One action. Each is one request, except [`Step::Verify`], which repeats a read, and [`Step::SwitchSigner`], which
@@ -506,9 +505,9 @@ impl fmt::Display for Block {
             ),
             Block::ClocksDisagree => write!(
                 f,
-                "no key was created or removed: the clocks of AWS and GitLab differ by more than {}, or did \
+                "no key was created or removed: the clocks of AWS and GitLab differ by more than {}m, or did \
                  when a marker was written",
-                human(Bounds::DEFAULT.clock_skew),
+                Bounds::DEFAULT.clock_skew.as_secs() / 60,
             ),
             Block::LastUseUnknown { key } => {
                 write!(f, "no key was created or retired: the last use of {key} can't be read")

@@ -892,11 +892,6 @@ fn a_grace_is_zero_or_longer_than_the_longest_job_and_a_late_write() {
     );
     assert!(policy(floor + secs(1)).is_ok());
     assert!(policy(Duration::ZERO).is_ok());
-    let text = policy(secs(HOUR)).unwrap_err().to_string();
-    assert!(
-        text.contains("1h 20m") && text.contains("longest job 1h + 20m"),
-        "{text}"
-    );
 }
 
 #[test]

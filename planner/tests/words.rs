@@ -11,37 +11,6 @@ use common::every::{blocks, incompletes, steps, waits};
 use common::*;
 use planner::*;
 
-/// Settings that contradict each other, one for each reason.
-fn refusals() -> Vec<PolicyError> {
-    let refused_within = |settings: Settings, bounds: Bounds| match Policy::new(settings, bounds, true) {
-        Err(why) => why,
-        Ok(policy) => unreachable!("{policy:?}"),
-    };
-    let refused = |settings| refused_within(settings, Bounds::DEFAULT);
-    vec![
-        refused(Settings {
-            grace: secs(HOUR),
-            ..Settings::default()
-        }),
-        refused(Settings {
-            rotate_after: secs(8 * DAY),
-            ..Settings::default()
-        }),
-        refused(Settings {
-            rotate_after: secs(30 * DAY),
-            max_age: Some(secs(38 * DAY)),
-            ..Settings::default()
-        }),
-        refused_within(
-            Settings::default(),
-            Bounds {
-                orphan: secs(20 * MINUTE),
-                ..Bounds::DEFAULT
-            },
-        ),
-    ]
-}
-
 fn endings() -> Vec<(&'static str, &'static str, String, &'static str)> {
     let waits = waits()
         .into_iter()
@@ -70,10 +39,6 @@ fn every_word_that_people_and_scripts_rely_on_is_as_committed() {
     for (kind, word, sentence, advice) in endings() {
         let _ = writeln!(text, "\n{kind} {word}: {sentence}\n  {advice}");
     }
-    text.push('\n');
-    for refusal in refusals() {
-        let _ = writeln!(text, "refused: {refusal}");
-    }
     as_committed("tests/words.txt", &text);
 }
 
@@ -85,23 +50,6 @@ fn no_two_endings_share_a_word() {
         words.len(),
         "{words:?}"
     );
-}
-
-#[test]
-fn durations_are_written_in_the_units_that_settings_take() {
-    for (seconds, shown) in [
-        (0, "0s"),
-        (59, "59s"),
-        (60, "1m"),
-        (HOUR - 1, "59m 59s"),
-        (HOUR, "1h"),
-        (DAY - 1, "23h 59m 59s"),
-        (DAY, "1d"),
-        (DAY + HOUR + MINUTE + 1, "1d 1h 1m 1s"),
-        (400 * DAY, "400d"),
-    ] {
-        assert_eq!(policy::human(secs(seconds)), shown);
-    }
 }
 
 #[test]

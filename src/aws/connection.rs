@@ -21,6 +21,7 @@ use super::transport::{self, DateReader};
 use crate::clock::ServerClock;
 use crate::failure::Failure;
 use crate::secret::{KeyPair, Secret};
+use crate::settings::{AwsAccess, WebIdentity};
 
 /// With this, a network without a way to AWS is told within 10 s, all attempts counted; one lost packet is survived.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -31,15 +32,6 @@ pub const OPERATION: Duration = Duration::from_secs(20);
 const CREDENTIALS: Duration = Duration::from_secs(15);
 /// IAM's control plane of the partition `aws`, and the region when none is set.
 pub(super) const DEFAULT_REGION: &str = "us-east-1";
-
-/// What this room needs to know besides the standard `AWS_*` variables, which the SDK reads itself.
-#[derive(Clone, Debug, Default)]
-pub struct AwsSettings {
-    /// Roots of trust besides the system's, in PEM.
-    pub ca_pem: Option<Vec<u8>>,
-    /// An OIDC token and the ARN of the role to assume with it. It goes before every other source of credentials.
-    pub web_identity: Option<(Secret, String)>,
-}
 
 /// A connection to AWS with one set of credentials. Cheap to clone.
 #[derive(Clone)]
@@ -69,8 +61,8 @@ impl Connection {
     /// Opens AWS as the environment says. The caller has normalised the environment: the SDK panics on, or misreads,
     /// values that are empty, not UTF-8 or end in a line break. No request is sent yet, except by `AWS_PROFILE`s that
     /// need one.
-    pub async fn open(settings: &AwsSettings) -> Result<Connection, Failure> {
-        let http = transport::http_client(settings.ca_pem.as_deref()).map_err(|why| {
+    pub async fn open(access: &AwsAccess) -> Result<Connection, Failure> {
+        let http = transport::http_client(access.roots.as_ref()).map_err(|why| {
             Failure::settings(
                 "ca_invalid",
                 format!(
@@ -98,15 +90,14 @@ impl Connection {
             clock: ServerClock::default(),
             region_is_default,
         });
-        let config = match &settings.web_identity {
+        let config = match &access.web_identity {
             None => loader.load().await,
-            Some((token, role)) => {
+            Some(identity) => {
                 let config = loader.no_credentials().load().await;
                 let client = sts(&config, &shared.clock);
-                let provider = WebIdentity {
+                let provider = RoleOfToken {
                     client,
-                    token: token.clone(),
-                    role: role.clone(),
+                    identity: identity.clone(),
                 };
                 config
                     .into_builder()
@@ -224,20 +215,19 @@ fn sts(config: &SdkConfig, clock: &ServerClock) -> aws_sdk_sts::Client {
 
 /// Credentials of a role, for an OIDC token that is held in memory. The SDK's own source wants it in a file.
 #[derive(Debug)]
-struct WebIdentity {
+struct RoleOfToken {
     client: aws_sdk_sts::Client,
-    token: Secret,
-    role: String,
+    identity: WebIdentity,
 }
 
-impl WebIdentity {
+impl RoleOfToken {
     async fn credentials(&self) -> provider::Result {
         let answer = self
             .client
             .assume_role_with_web_identity()
-            .role_arn(&self.role)
+            .role_arn(&self.identity.role_arn)
             .role_session_name("keyturn")
-            .web_identity_token(self.token.expose())
+            .web_identity_token(self.identity.token.expose())
             .send()
             .await
             .map_err(CredentialsError::provider_error)?;
@@ -258,7 +248,7 @@ impl WebIdentity {
     }
 }
 
-impl ProvideCredentials for WebIdentity {
+impl ProvideCredentials for RoleOfToken {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

@@ -14,8 +14,7 @@ mod proof;
 mod secrets_manager;
 mod transport;
 
-pub use connection::{AwsSettings, Connection, OPERATION};
+pub use connection::{Connection, OPERATION};
 pub use identity::{Caller, CallerFailure, CallerKind};
 pub use keys::{CREATE, NewKey};
 pub use proof::{Answer, Unproved, longest_proof};
-pub use transport::check_pem;

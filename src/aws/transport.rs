@@ -21,11 +21,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 
 use crate::clock::ServerClock;
+use crate::roots::Roots;
 
 /// Where EC2, ECS and EKS serve credentials: link-local addresses, which no proxy can reach.
 const METADATA_HOSTS: [&str; 5] = [
@@ -36,29 +34,15 @@ const METADATA_HOSTS: [&str; 5] = [
     "[fd00:ec2::23]",
 ];
 
-/// Says what is wrong with a bundle of PEM certificates, if anything is. The SDK would panic on a bad one and take one
-/// without a certificate in silence.
-pub fn check_pem(pem: &[u8]) -> Result<(), String> {
-    let mut roots = RootCertStore::empty();
-    for (at, certificate) in CertificateDer::pem_slice_iter(pem).enumerate() {
-        let number = at.saturating_add(1);
-        let certificate = certificate.map_err(|_| format!("certificate {number} is not valid PEM"))?;
-        roots
-            .add(certificate)
-            .map_err(|_| format!("certificate {number} is not a valid X.509 certificate"))?;
-    }
-    if roots.is_empty() {
-        return Err("it holds no PEM certificate (no BEGIN CERTIFICATE line)".to_owned());
-    }
-    Ok(())
-}
-
-/// The HTTP client of everything in this room, credential sources included. `ca_pem` must have passed [`check_pem`].
-pub(super) fn http_client(ca_pem: Option<&[u8]>) -> Result<SharedHttpClient, String> {
+/// The HTTP client of everything in this room, credential sources included. The SDK would panic on a root that is no
+/// certificate.
+pub(super) fn http_client(roots: Option<&Roots>) -> Result<SharedHttpClient, String> {
     let mut trust = TrustStore::default();
-    if let Some(pem) = ca_pem {
-        check_pem(pem)?;
-        trust.add_pem_certificate(pem);
+    if let Some(roots) = roots {
+        roots
+            .check()
+            .map_err(|number| format!("certificate {number} is not a valid X.509 certificate"))?;
+        trust.add_pem_certificate(roots.pem());
     }
     let tls = TlsContext::builder()
         .with_trust_store(trust)
@@ -222,30 +206,21 @@ impl Intercept for DateReader {
 
 #[cfg(test)]
 mod tests {
-    use super::{check_pem, http_client, is_metadata};
+    use super::{http_client, is_metadata};
+    use crate::roots::Roots;
 
     const ROOT: &str = include_str!("root_for_tests.pem");
 
     #[test]
-    fn a_bundle_of_certificates_is_accepted() {
-        assert_eq!(check_pem(ROOT.as_bytes()), Ok(()));
-        assert_eq!(check_pem(format!("a comment\n{ROOT}{ROOT}").as_bytes()), Ok(()));
-        assert!(http_client(Some(ROOT.as_bytes())).is_ok());
-    }
-
-    #[test]
-    fn a_bundle_that_the_sdk_would_panic_on_or_ignore_is_refused() {
-        assert!(check_pem(b"").unwrap_err().contains("no PEM certificate"));
+    fn a_bundle_that_the_sdk_would_panic_on_is_refused() {
+        let empty = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let open = |pem: String| http_client(Roots::parse(pem.into()).as_ref());
+        assert!(open(format!("a comment\n{ROOT}{ROOT}")).is_ok());
         assert!(
-            check_pem(b"just text")
+            open(format!("{ROOT}{empty}"))
                 .unwrap_err()
-                .contains("no PEM certificate")
+                .contains("certificate 2")
         );
-        let half = ROOT.replace("-----END CERTIFICATE-----", "");
-        assert!(check_pem(half.as_bytes()).is_err());
-        let empty = format!("{ROOT}-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
-        assert!(check_pem(empty.as_bytes()).unwrap_err().contains("certificate 2"));
-        assert!(http_client(Some(b"just text")).is_err());
     }
 
     #[test]

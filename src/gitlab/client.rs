@@ -6,15 +6,13 @@ use std::time::Duration;
 use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Url, redirect};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde::de::DeserializeOwned;
 
 use super::errors::{self, Cause, Document, Doing};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
-use crate::secret::Secret;
+use crate::roots::Roots;
+use crate::settings::GitlabAccess;
 
 const ATTEMPTS: u32 = 3;
 /// With this, a network without a way to GitLab is told within 10 s, all attempts counted; one lost packet is survived.
@@ -28,17 +26,6 @@ const IDLE: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A hundred variables, each well above GitLab's documented 10,000 characters, fit.
 const LARGEST_BODY: usize = 32 << 20;
-
-/// How GitLab is reached.
-#[derive(Clone, Debug)]
-pub struct GitlabSettings {
-    /// The API root, such as `https://gitlab.example.com/api/v4`: what a job has in `CI_API_V4_URL`.
-    pub api_url: String,
-    /// A personal, group or project access token. Its shape is not checked: the prefix is a setting of the instance.
-    pub token: Secret,
-    /// Certificates of authorities to trust besides the system's.
-    pub ca_pem: Option<Vec<u8>>,
-}
 
 /// What variables belong to, by number or full path. Numbers survive renaming.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -135,9 +122,8 @@ impl Gitlab {
     /// Prepares the connection; nothing is sent yet. The process-wide TLS provider must be installed.
     ///
     /// Redirects are not followed: GitLab answers them for moved projects only, and the token belongs to one address.
-    pub fn open(settings: &GitlabSettings) -> Result<Gitlab, Failure> {
-        let root = api_root(&settings.api_url)?;
-        let mut token = HeaderValue::from_str(settings.token.expose()).map_err(|_| {
+    pub fn open(access: &GitlabAccess) -> Result<Gitlab, Failure> {
+        let mut token = HeaderValue::from_str(access.token.expose()).map_err(|_| {
             Failure::settings(
                 "token_malformed",
                 "GitLab was not asked: the token holds characters that can't be sent",
@@ -164,8 +150,8 @@ impl Gitlab {
             .timeout(ANSWERED_WITHIN)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(1);
-        if let Some(pem) = &settings.ca_pem {
-            builder = builder.tls_certs_merge(authorities(pem)?);
+        if let Some(roots) = &access.roots {
+            builder = builder.tls_certs_merge(authorities(roots)?);
         }
         let http = builder.build().map_err(|_| {
             Failure::settings(
@@ -177,7 +163,7 @@ impl Gitlab {
         })?;
         Ok(Gitlab {
             http,
-            root,
+            root: access.api.clone(),
             clock: ServerClock::default(),
             deadline: None,
         })
@@ -388,65 +374,38 @@ fn backoff(attempt: u32) -> Option<Duration> {
     (attempt < ATTEMPTS).then(|| Duration::from_millis(500).saturating_mul(attempt))
 }
 
-fn api_root(text: &str) -> Result<Url, Failure> {
-    let usable = |url: &Url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.username().is_empty()
-            && url.password().is_none()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    };
-    // The address is not repeated: somebody may have put a token into it.
-    Url::parse(text).ok().filter(usable).ok_or_else(|| {
-        Failure::settings(
-            "api_url_malformed",
-            "GitLab was not asked: its address is no plain http or https URL",
-            "Set GITLAB_API_URL to the API root, such as https://gitlab.example.com/api/v4, without user, query or \
-             fragment.",
-        )
-    })
-}
-
-/// Reads certificates of authorities, and refuses what could not be trusted anyway before a connection fails for it.
-fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, Failure> {
-    let refuse = |why: &str| {
+/// Refuses what could not be trusted anyway before a connection fails for it.
+fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
+    let refuse = || {
         Failure::settings(
             "ca_file_malformed",
-            format!("GitLab was not asked: {why}"),
+            "GitLab was not asked: a certificate in the file of authorities can't be read",
             "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE).",
         )
     };
-    let mut store = RootCertStore::empty();
-    let mut certificates = Vec::new();
-    for der in CertificateDer::pem_slice_iter(pem) {
-        let der = der.map_err(|_| refuse("the file of authorities is not PEM"))?;
-        let certificate = Certificate::from_der(&der)
-            .map_err(|_| refuse("a certificate in the file of authorities can't be read"))?;
-        store
-            .add(der)
-            .map_err(|_| refuse("a certificate in the file of authorities can't be read"))?;
-        certificates.push(certificate);
-    }
-    if certificates.is_empty() {
-        return Err(refuse("the file of authorities holds no certificate"));
-    }
-    Ok(certificates)
+    roots.check().map_err(|_| refuse())?;
+    let certificates = roots.certificates().iter();
+    certificates
+        .map(|der| Certificate::from_der(der).map_err(|_| refuse()))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Container, Gitlab, GitlabSettings, api_root, authorities, pause_after};
+    use super::{Answer, Container, Gitlab, authorities, pause_after};
+    use crate::roots::Roots;
     use crate::secret::Secret;
+    use crate::settings::GitlabAccess;
     use std::time::Duration;
 
-    fn open(api_url: &str) -> Gitlab {
+    fn open(api: &str) -> Gitlab {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let settings = GitlabSettings {
-            api_url: api_url.into(),
+        let access = GitlabAccess {
+            api: api.parse().unwrap(),
             token: Secret::new("t"),
-            ca_pem: None,
+            roots: None,
         };
-        Gitlab::open(&settings).unwrap()
+        Gitlab::open(&access).unwrap()
     }
 
     #[test]
@@ -462,32 +421,10 @@ mod tests {
     }
 
     #[test]
-    fn an_address_with_more_than_an_address_is_refused() {
-        for text in [
-            "",
-            "gitlab.example.com",
-            "ftp://x/",
-            "https://u:p@x/api/v4",
-            "https://x/?private_token=t",
-        ] {
-            let failure = api_root(text).unwrap_err();
-            assert!(!failure.message.contains("private_token") && !failure.message.contains("u:p"));
-        }
-    }
-
-    #[test]
     fn an_authority_must_be_a_certificate() {
-        for pem in [
-            "",
-            "nonsense",
-            "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-        ] {
-            assert_eq!(
-                authorities(pem.as_bytes()).unwrap_err().reason,
-                "ca_file_malformed",
-                "{pem}"
-            );
-        }
+        let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        let roots = Roots::parse(pem.into()).unwrap();
+        assert_eq!(authorities(&roots).unwrap_err().reason, "ca_file_malformed");
     }
 
     #[test]

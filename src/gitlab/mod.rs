@@ -14,7 +14,7 @@ mod token;
 mod variables;
 mod version;
 
-pub use client::{ANSWERED_WITHIN, Container, Gitlab, GitlabSettings};
+pub use client::{ANSWERED_WITHIN, Container, Gitlab};
 pub use token::TokenInfo;
 pub use variables::{NewVariable, Variable, find, other_scopes};
 pub use version::Version;

@@ -16,7 +16,9 @@ use crate::failure::Failure;
 use crate::report::{Command, Report, RotationReport};
 use crate::rotation::create_budget;
 use crate::run::{RUN_DEADLINE, run};
+use crate::settings::DEFAULT_SETTLE;
 use crate::stop::Stop;
+use crate::warnings::Warnings;
 use event::Asked;
 
 /// Left of the function's time for the report.
@@ -44,14 +46,14 @@ const VPC: &str = "A function that is attached to a VPC needs a NAT gateway, or 
 ///
 /// When the runtime API fails.
 pub async fn serve(environment: BTreeMap<String, String>, notes: Vec<String>) -> Result<(), Error> {
-    let handler = |event| Box::pin(invoke(event, &environment, notes.clone()));
+    let handler = |event| Box::pin(invoke(event, &environment, &notes));
     lambda_runtime::run(service_fn(handler)).await
 }
 
 async fn invoke(
     event: LambdaEvent<Value>,
     environment: &BTreeMap<String, String>,
-    mut notes: Vec<String>,
+    notes: &[String],
 ) -> Result<Value, Failed> {
     let (began, left) = (Instant::now(), left(event.context.deadline));
     // For the test of what becomes of a panic. What ships has no such assertion, and refuses the event.
@@ -65,12 +67,13 @@ async fn invoke(
     })?;
     let request = event.context.request_id;
     tracing::info!(request, command = command.word(), "invoked");
+    let warnings: Warnings = notes.iter().cloned().collect();
     if command == Command::Rotate && left < ENOUGH {
-        notes.push(format!(
+        warnings.say(format!(
             "the function's time is {} s: a key is created only while {} s are left, or more with a longer settle time; \
              set its timeout to 300 s",
             left.as_secs_f64().round(),
-            (create_budget(Duration::from_secs(10), 1) + MARGIN).as_secs()
+            (create_budget(DEFAULT_SETTLE, 1) + MARGIN).as_secs()
         ));
     }
     let deadline = Deadline::after(left.saturating_sub(MARGIN).min(RUN_DEADLINE));
@@ -78,7 +81,7 @@ async fn invoke(
         command,
         only.as_deref(),
         environment,
-        notes,
+        warnings,
         deadline,
         Stop::default(),
     );

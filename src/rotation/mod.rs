@@ -20,8 +20,9 @@ use crate::failure::Failure;
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
-use crate::settings::Settings;
+use crate::settings::RotationSpec;
 use crate::stop::Stop;
+use crate::warnings::Warnings;
 
 use budget::Budgets;
 pub use budget::create_budget;
@@ -31,7 +32,7 @@ use time::in_time;
 /// One rotation in progress.
 pub struct Rotation {
     command: Command,
-    settings: Settings,
+    spec: RotationSpec,
     policy: Policy,
     budgets: Budgets,
     aws: Connection,
@@ -65,7 +66,7 @@ pub struct Rotation {
     trouble: Option<Failure>,
     /// Why the last look failed that did.
     blind: Option<Failure>,
-    warnings: Vec<String>,
+    warnings: Warnings,
     token_left: Option<Duration>,
 }
 
@@ -86,7 +87,7 @@ impl Rotation {
                 return self.report(None, ending);
             }
         };
-        if let Some(failure) = open::user_missing(&self.settings, &self.user, &facts) {
+        if let Some(failure) = open::user_missing(&self.spec, &self.user, &facts) {
             return self.report(Some(&facts), Ending::from(failure));
         }
         self.reconciler.looked(&facts);
@@ -292,9 +293,7 @@ impl Rotation {
     }
 
     fn report(self, facts: Option<&Facts>, ending: Ending) -> RotationReport {
-        let targets = (0..self.settings.containers.len())
-            .map(|target| self.target_name(target))
-            .collect();
+        let targets = self.spec.targets.iter().map(ToString::to_string).collect();
         RotationReport::new(
             self.user,
             self.account,
@@ -302,7 +301,7 @@ impl Rotation {
             &self.policy,
             targets,
             self.steps,
-            self.warnings,
+            self.warnings.kept(),
             self.token_left,
             ending,
         )
@@ -313,20 +312,11 @@ impl Rotation {
         format!("{}/{}", self.account, self.user)
     }
 
-    /// `group/42/AWS_ACCESS_KEY_ID+AWS_SECRET_ACCESS_KEY@*`
     fn target_name(&self, target: usize) -> String {
-        let container = self
-            .settings
-            .containers
+        self.spec
+            .targets
             .get(target)
             .map(ToString::to_string)
-            .unwrap_or_default();
-        let Settings {
-            id_variable,
-            secret_variable,
-            scope,
-            ..
-        } = &self.settings;
-        format!("{container}/{id_variable}+{secret_variable}@{scope}")
+            .unwrap_or_default()
     }
 }

@@ -27,28 +27,27 @@ impl Rotation {
         let Ok((Target::Seen(pair), _)) = self.unproved(target) else {
             return None;
         };
-        let names = [&self.settings.id_variable, &self.settings.secret_variable];
+        let place = self.spec.targets.get(target)?;
+        let names = [&place.id, &place.secret];
         let [there, missing] = if pair.id.is_there() {
             names
         } else {
             let [id, secret] = names;
             [secret, id]
         };
-        let container = self.settings.containers.get(target)?;
         let nearest = self
             .nearest(target, missing)
             .map(|name| format!("; did you mean {name}?"))
             .unwrap_or_default();
         Some(format!(
-            "{container} has {there} and no value of {missing}{nearest}"
+            "{} has {there} and no value of {missing}{nearest}",
+            place.container
         ))
     }
 
     /// The places that were named, and a variable that holds the key that signs.
     pub(super) fn likely_place(&self, key: KeyId) -> String {
-        let named: Vec<String> = (0..self.settings.containers.len())
-            .map(|at| self.target_name(at))
-            .collect();
+        let named: Vec<String> = self.spec.targets.iter().map(ToString::to_string).collect();
         let holders: Vec<String> = self.places(key).collect();
         let held = if holders.is_empty() {
             String::new()
@@ -63,10 +62,11 @@ impl Rotation {
         let Some(Ok(variables)) = self.seen.get(target) else {
             return None;
         };
-        let halves = [&self.settings.id_variable, &self.settings.secret_variable];
+        let place = self.spec.targets.get(target)?;
+        let halves: [&str; 2] = [&place.id, &place.secret];
         variables
             .iter()
-            .filter(|variable| !halves.contains(&&variable.key))
+            .filter(|variable| !halves.contains(&variable.key.as_str()))
             .map(|variable| (strsim::jaro_winkler(&variable.key, name), variable.key.as_str()))
             .filter(|(alike, _)| *alike >= ALIKE)
             .max_by(|(one, _), (other, _)| one.total_cmp(other))

@@ -12,7 +12,6 @@ use crate::failure::Failure;
 use crate::gitlab::{Variable, find, marker, other_scopes};
 use crate::report::Command;
 use crate::secret::{KeyPair, Secret};
-use crate::settings::Settings;
 
 impl Rotation {
     /// Reads every variable and every key, and in a full look when each was last used.
@@ -72,8 +71,8 @@ impl Rotation {
     pub(super) async fn read_variables(&mut self) {
         self.inconclusive = None;
         self.seen = Vec::new();
-        for container in self.settings.containers.clone() {
-            let seen = self.gitlab.variables(&container).await;
+        for target in self.spec.targets.clone() {
+            let seen = self.gitlab.variables(&target.container).await;
             self.seen.push(seen);
         }
     }
@@ -118,20 +117,14 @@ impl Rotation {
     /// Where the id of a key stands besides in the targets: anywhere inside the value of another variable of the containers,
     /// such as a credentials file or JSON. keyturn's journals are no such place, and neither is what its owner says is none.
     pub(super) fn places(&self, key: KeyId) -> impl Iterator<Item = String> {
-        let Settings {
-            id_variable,
-            secret_variable,
-            scope,
-            ..
-        } = &self.settings;
-        let all = self.settings.containers.iter().zip(&self.seen);
-        all.flat_map(|(container, seen)| {
+        let all = self.spec.targets.iter().zip(&self.seen);
+        all.flat_map(|(target, seen)| {
             let variables = seen.iter().flatten();
-            variables.map(move |variable| (container, variable))
+            variables.map(move |variable| (target, variable))
         })
-        .filter(move |(_, variable)| {
-            let halves = [id_variable, secret_variable];
-            variable.environment_scope != *scope || !halves.contains(&&variable.key)
+        .filter(|(target, variable)| {
+            let halves: [&str; 2] = [&target.id, &target.secret];
+            variable.environment_scope != *target.scope || !halves.contains(&variable.key.as_str())
         })
         .filter(move |(_, variable)| {
             let holds = |value: &Secret| {
@@ -140,7 +133,12 @@ impl Rotation {
             variable.value.as_ref().is_some_and(holds)
                 && !marker::says(variable.description.as_deref(), marker::IGNORE)
         })
-        .map(|(container, variable)| format!("{container}/{}@{}", variable.key, variable.environment_scope))
+        .map(|(target, variable)| {
+            format!(
+                "{}/{}@{}",
+                target.container, variable.key, variable.environment_scope
+            )
+        })
     }
 
     fn clocks(&self) -> Result<Clocks, Failure> {
@@ -158,13 +156,13 @@ impl Rotation {
 
     /// The intent record, and whether the journal has a record of this user and of nobody else.
     fn journal(&self) -> Result<(Journal, bool), Failure> {
-        let Some(name) = &self.settings.journal else {
+        let (Some(name), Some(beside)) = (&self.spec.journal, self.spec.targets.first()) else {
             return Ok((Journal::Read(None), false));
         };
         let Some(Ok(variables)) = self.seen.first() else {
             return Ok((Journal::Unread, false));
         };
-        let Some(variable) = find(variables, name, &self.settings.scope)? else {
+        let Some(variable) = find(variables, name, &beside.scope)? else {
             return Ok((Journal::Read(None), false));
         };
         let text = variable.value.as_ref().map(Secret::expose);
@@ -190,17 +188,11 @@ impl Rotation {
 
     /// A target without a proof whose its secret is, and the secret if it can be read.
     pub(super) fn unproved(&self, at: usize) -> Result<(Target, Option<Secret>), Failure> {
-        let Some(Ok(variables)) = self.seen.get(at) else {
+        let (Some(target), Some(Ok(variables))) = (self.spec.targets.get(at), self.seen.get(at)) else {
             return Ok((Target::Unread, None));
         };
-        let Settings {
-            id_variable,
-            secret_variable,
-            scope,
-            ..
-        } = &self.settings;
-        let id = in_scope(variables, id_variable, scope)?;
-        let secret = in_scope(variables, secret_variable, scope)?;
+        let id = in_scope(variables, &target.id, &target.scope)?;
+        let secret = in_scope(variables, &target.secret, &target.scope)?;
         let described =
             |variable: &Option<Variable>| variable.as_ref().and_then(|found| found.description.clone());
         let (id_text, secret_text) = (described(&id), described(&secret));

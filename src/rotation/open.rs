@@ -4,18 +4,19 @@
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
-use planner::{Facts, Policy, Reconciler, Target, Timestamp};
+use planner::{Facts, Reconciler, Target, Timestamp};
 
 use super::Rotation;
 use super::budget::Budgets;
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
-use crate::gitlab::{Gitlab, GitlabSettings, Version, find, marker};
+use crate::gitlab::{Gitlab, Version, find, marker};
 use crate::report::Command;
 use crate::secret::KeyPair;
-use crate::settings::Settings;
+use crate::settings::{RotationSpec, Settings};
 use crate::stop::Stop;
+use crate::warnings::Warnings;
 
 /// GitLab's group `PUT` honours `filter[environment_scope]` from this version on; before it, it may overwrite the
 /// variable of another scope.
@@ -35,27 +36,15 @@ impl Rotation {
         command: Command,
         deadline: Deadline,
         stop: Stop,
+        warnings: Warnings,
     ) -> Result<Rotation, Failure> {
-        let gitlab = Gitlab::open(&GitlabSettings {
-            api_url: settings.gitlab.api_url.clone(),
-            token: settings.gitlab.token.clone(),
-            ca_pem: settings.gitlab.ca_pem.clone(),
-        })?
-        .until(deadline);
-        let policy = Policy::new(
-            settings.policy,
-            planner::Bounds::DEFAULT,
-            command != Command::Retire,
-        )
-        .map_err(|error| {
-            Failure::settings(
-                "policy",
-                format!("no key was looked at: {error}"),
-                "Change the setting.",
-            )
-        })?;
-        let budgets = Budgets::of(settings.settle, settings.containers.len());
-        let mut warnings = settings.warnings.clone();
+        let Settings {
+            gitlab,
+            rotation: spec,
+        } = settings;
+        let gitlab = Gitlab::open(&gitlab)?.until(deadline);
+        let policy = spec.policy.policy(command != Command::Retire);
+        let budgets = Budgets::of(spec.settle, spec.targets.len());
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
             return Err(Failure::blocked(
@@ -66,9 +55,9 @@ impl Rotation {
                 format!("Use GitLab {OLDEST_GITLAB} or newer."),
             ));
         }
-        let token_left = check_token(&gitlab, command, deadline, &mut warnings).await?;
-        let (aws, pair, caller) = signer(aws, &gitlab, &settings).await?;
-        let user = user_of(&settings, &caller)?;
+        let token_left = check_token(&gitlab, command, deadline, &warnings).await?;
+        let (aws, pair, caller) = signer(aws, &gitlab, &spec).await?;
+        let user = user_of(&spec, &caller)?;
         let mut signs = None;
         let mut hand = Vec::new();
         let mut proved = Vec::new();
@@ -81,7 +70,7 @@ impl Rotation {
         }
         Ok(Rotation {
             command,
-            settings,
+            spec,
             policy,
             budgets,
             aws,
@@ -120,7 +109,7 @@ fn run_name() -> String {
 async fn signer(
     aws: Connection,
     gitlab: &Gitlab,
-    settings: &Settings,
+    spec: &RotationSpec,
 ) -> Result<(Connection, Option<KeyPair>, Caller), Failure> {
     let pair = aws.environment_pair().await;
     let refusal = match aws.caller().await {
@@ -131,9 +120,9 @@ async fn signer(
     let Some(pair) = pair else {
         return Err(refusal.into_failure(aws.region_is_default()));
     };
-    for container in &settings.containers {
-        let variables = gitlab.variables(container).await?;
-        let Some(secret) = find(&variables, &settings.secret_variable, &settings.scope)? else {
+    for target in &spec.targets {
+        let variables = gitlab.variables(&target.container).await?;
+        let Some(secret) = find(&variables, &target.secret, &target.scope)? else {
             continue;
         };
         let (_, Some(note)) = marker::parse(secret.description.as_deref()) else {
@@ -156,8 +145,8 @@ async fn signer(
     Err(refusal.into_failure(aws.region_is_default()))
 }
 
-fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
-    match (&caller.kind, &settings.user) {
+fn user_of(spec: &RotationSpec, caller: &Caller) -> Result<String, Failure> {
+    match (&caller.kind, &spec.user) {
         (CallerKind::Root, _) => Err(Failure::blocked(
             "root_refused",
             format!(
@@ -183,11 +172,11 @@ fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
 
 /// A caller is the user to rotate only where its key is: whose key is written to variables that hold another, or none, is not
 /// for a default to say. `None` where it is told, or where the planner has more to say of it.
-pub(super) fn user_missing(settings: &Settings, user: &str, facts: &Facts) -> Option<Failure> {
+pub(super) fn user_missing(spec: &RotationSpec, user: &str, facts: &Facts) -> Option<Failure> {
     let empty = |target: &Target| matches!(target, Target::Seen(pair) if pair.is_empty());
     let elsewhere = facts.run.signer.is_some() && facts.targets.iter().all(empty);
     let untold = facts.targets.contains(&Target::Unread);
-    if settings.user.is_some() || elsewhere || untold || planner::names_a_listed_key(facts) {
+    if spec.user.is_some() || elsewhere || untold || planner::names_a_listed_key(facts) {
         return None;
     }
     Some(Failure::settings(
@@ -205,7 +194,7 @@ async fn check_token(
     gitlab: &Gitlab,
     command: Command,
     deadline: Deadline,
-    warnings: &mut Vec<String>,
+    warnings: &Warnings,
 ) -> Result<Option<Duration>, Failure> {
     let Some(token) = gitlab.token().await? else {
         return Ok(None);
@@ -241,12 +230,10 @@ async fn check_token(
     if left <= EXPIRY_WARNING {
         let days = left.as_secs() / 86_400;
         let on = date(expires);
-        let warning = format!(
+        warnings.say(format!(
             "the GitLab token {:?} expires on {on}, in {days} days",
             token.name
-        );
-        tracing::warn!("{warning}");
-        warnings.push(warning);
+        ));
     }
     Ok(Some(left))
 }

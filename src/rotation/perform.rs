@@ -7,6 +7,7 @@ use super::{Rotation, observe};
 use crate::failure::{Failure, Written};
 use crate::gitlab::{NewVariable, Variable, Version, find, marker};
 use crate::secret::{KeyPair, Secret};
+use crate::settings::TargetSpec;
 
 /// Variables can be created hidden from this version on.
 const HIDES: Version = Version { major: 17, minor: 4 };
@@ -64,15 +65,15 @@ impl Rotation {
             Step::Verify { key } => return self.verify(key).await,
             Step::WriteSecret { target, key } => {
                 let secret = self.in_hand(key)?.secret;
-                let name = self.settings.secret_variable.clone();
+                let name = self.place(target)?.secret;
                 // Hidden only where one target is all there is: else a crash between two could not be finished.
-                let hidden = self.settings.containers.len() == 1 && self.version >= HIDES;
+                let hidden = self.spec.targets.len() == 1 && self.version >= HIDES;
                 let marker = self.marker(key, None)?;
                 self.write(target, &name, &secret, marker, hidden).await?;
                 self.fold(facts).await?;
             }
             Step::WriteId { target, key, prev } => {
-                let name = self.settings.id_variable.clone();
+                let name = self.place(target)?.id;
                 let marker = self.marker(key, prev)?;
                 self.write(target, &name, &Secret::new(key.as_str()), marker, false)
                     .await?;
@@ -104,9 +105,8 @@ impl Rotation {
         let all_dead = held.iter().all(|(holds, _)| *holds == planner::Holds::Unknown);
         match self.aws.may_retire(&self.user).await {
             Err(failure) if all_dead && failure.reason == "access_denied" => {
-                tracing::warn!("{failure}");
                 self.warnings
-                    .push(format!("{}, and one is needed all the same", failure.message));
+                    .say(format!("{}, and one is needed all the same", failure.message));
             }
             other => other.map_err(NotDone::Refused)?,
         }
@@ -121,7 +121,7 @@ impl Rotation {
 
     /// The intent record: the canary of the write, before a key exists. A closed one says that none came of it.
     async fn write_intent(&mut self, facts: &mut Facts, closed: bool) -> Result<(), NotDone> {
-        let Some(name) = self.settings.journal.clone() else {
+        let Some(name) = self.spec.journal.clone() else {
             return Ok(());
         };
         let at = facts.clocks.aws;
@@ -171,7 +171,7 @@ impl Rotation {
     async fn verify(&mut self, key: KeyId) -> Result<Told, NotDone> {
         let pair = self.in_hand(key)?;
         let proof = tokio::select! {
-            proof = self.aws.prove(&pair, &self.account, &self.user, self.settings.settle, PROOF_BUDGET) => proof,
+            proof = self.aws.prove(&pair, &self.account, &self.user, self.spec.settle, PROOF_BUDGET) => proof,
             () = self.stop.when_asked() => return Ok(Told::Stopped),
         };
         Ok(match proof {
@@ -223,10 +223,7 @@ impl Rotation {
         description: &str,
         attributes: Attributes,
     ) -> Result<Variable, NotDone> {
-        let Some(container) = self.settings.containers.get(target).cloned() else {
-            return Err(NotDone::Refused(unexpected("there is no such target")));
-        };
-        let scope = self.settings.scope.clone();
+        let TargetSpec { container, scope, .. } = self.place(target)?;
         let written = if self.present(target, name)?.is_some() {
             self.gitlab
                 .update(&container, name, &scope, value, description)
@@ -239,14 +236,14 @@ impl Rotation {
                 masked: attributes.masked,
                 hidden: attributes.hidden,
                 raw: true,
-                protected: self.settings.protected,
-                scope: scope.clone(),
+                protected: self.spec.protected,
+                scope: scope.to_string(),
             };
             self.gitlab.create(&container, &new).await
         };
         let variable = written.done()?;
         if let Some(Ok(variables)) = self.seen.get_mut(target) {
-            variables.retain(|seen| seen.key != name || seen.environment_scope != scope);
+            variables.retain(|seen| seen.key != name || seen.environment_scope != *scope);
             variables.push(variable.clone());
         }
         Ok(variable)
@@ -259,9 +256,14 @@ impl Rotation {
         Ok(())
     }
 
+    fn place(&self, target: usize) -> Result<TargetSpec, NotDone> {
+        let place = self.spec.targets.get(target).cloned();
+        place.ok_or_else(|| NotDone::Refused(unexpected("there is no such target")))
+    }
+
     fn present(&self, target: usize, name: &str) -> Result<Option<Variable>, NotDone> {
         match self.seen.get(target) {
-            Some(Ok(variables)) => Ok(find(variables, name, &self.settings.scope)
+            Some(Ok(variables)) => Ok(find(variables, name, &self.place(target)?.scope)
                 .map_err(NotDone::Refused)?
                 .cloned()),
             Some(Err(failure)) => Err(NotDone::Refused(failure.clone())),

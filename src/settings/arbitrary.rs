@@ -13,6 +13,7 @@ use super::raw::NAMES;
 use super::{Bootstrap, SecretJson, Settings};
 use crate::failure::{Class, Failure};
 use crate::secret::Secret;
+use crate::warnings::Warnings;
 
 /// Stands in every token.
 const TOKEN: &str = "glpat-canary";
@@ -141,8 +142,9 @@ proptest! {
         if let Err(failure) = bootstrap {
             is_about_a_setting(&failure)?;
         }
-        let settings = Settings::from(&clean.variables, None);
-        said += &format!("{settings:?}");
+        let warnings = Warnings::default();
+        let settings = Settings::from(&clean.variables, None, &warnings);
+        said += &format!("{settings:?} {warnings:?}");
         if let Err(failure) = settings {
             is_about_a_setting(&failure)?;
         }
@@ -153,9 +155,11 @@ proptest! {
     fn any_secret_is_read_or_refused_without_a_word_of_it(
         text in prop_oneof![any::<String>(), json().prop_map(|json| json.to_string())],
     ) {
-        let read = SecretJson::parse(&Secret::new(format!("{text}{}", if text.len() % 2 == 0 { "" } else { TOKEN })));
-        let other = SecretJson::parse(&Secret::new(text));
-        let said = format!("{read:?} {other:?}");
+        let warnings = Warnings::default();
+        let tail = if text.len() % 2 == 0 { "" } else { TOKEN };
+        let read = SecretJson::parse(&Secret::new(format!("{text}{tail}")), &warnings);
+        let other = SecretJson::parse(&Secret::new(text), &warnings);
+        let said = format!("{read:?} {other:?} {warnings:?}");
         prop_assert!(!said.contains(TOKEN), "{}", said);
     }
 
@@ -167,13 +171,14 @@ proptest! {
             members.into_iter().filter(|(_, value)| !value.to_string().contains(TOKEN)).collect();
         object.insert("GITLAB_TOKEN".to_owned(), format!("{TOKEN}{token}").into());
         let text = Secret::new(serde_json::Value::from(object).to_string());
-        let read = SecretJson::parse(&text);
+        let warnings = Warnings::default();
+        let read = SecretJson::parse(&text, &warnings);
         let mut said = format!("{read:?}");
         match read {
             Err(failure) => is_about_a_setting(&failure)?,
             Ok(secret) => {
-                let settings = Settings::from(&std::collections::BTreeMap::new(), Some(&secret));
-                said += &format!("{settings:?}");
+                let settings = Settings::from(&std::collections::BTreeMap::new(), Some(&secret), &warnings);
+                said += &format!("{settings:?} {warnings:?}");
                 if let Err(failure) = settings {
                     is_about_a_setting(&failure)?;
                 }

@@ -112,13 +112,31 @@ pub(super) struct Raw {
     pub(super) keyturn_protected: Option<String>,
 }
 
-/// The sources can't be read as settings. Carries no text of theirs.
+/// The sources can't be read as settings. Carries the name of the one that is to blame, and no text of theirs.
 #[derive(Debug)]
-pub(super) struct Unreadable;
+pub(super) struct Unreadable(Option<&'static str>);
+
+impl From<envy::Error> for Unreadable {
+    fn from(error: envy::Error) -> Unreadable {
+        let field = match error {
+            envy::Error::MissingValue(field) => field.to_ascii_uppercase(),
+            // "… while parsing value '…' provided by NAME"; the value may be a secret.
+            envy::Error::Custom(text) => text
+                .rsplit_once(" provided by ")
+                .map(|(_, name)| name.to_owned())
+                .unwrap_or_default(),
+        };
+        let known = NAMES.iter().find(|(name, _)| *name == field);
+        Unreadable(known.map(|(name, _)| *name))
+    }
+}
 
 impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings are not text")
+        match self.0 {
+            Some(name) => write!(f, "{name} is not the text of a setting"),
+            None => f.write_str("the settings are not text"),
+        }
     }
 }
 
@@ -128,8 +146,9 @@ impl Raw {
         let ours = source
             .iter()
             .filter(|(name, value)| known(name).is_some() && !value.is_empty());
-        // envy's error would quote the value.
-        envy::from_iter(ours.map(|(name, value)| (name.clone(), value.clone()))).map_err(|_| Unreadable)
+        Ok(envy::from_iter(
+            ours.map(|(name, value)| (name.clone(), value.clone())),
+        )?)
     }
 }
 
@@ -171,6 +190,28 @@ mod tests {
         let raw = Raw::read(&source).unwrap();
         assert_eq!(raw.gitlab_token.unwrap().expose(), "right");
         assert_eq!(raw.keyturn_grace, None);
+    }
+
+    #[test]
+    fn what_is_unreadable_is_named_and_not_quoted() {
+        #[derive(Debug, Deserialize)]
+        #[expect(dead_code, reason = "it is never read")]
+        struct Number {
+            keyturn_grace: u32,
+        }
+        let unreadable = |value: Option<&str>| {
+            let source = value.map(|value| ("KEYTURN_GRACE".to_owned(), value.to_owned()));
+            Unreadable::from(envy::from_iter::<_, Number>(source).unwrap_err()).to_string()
+        };
+        for value in [Some("hunter2"), Some("a provided by hunter2"), None] {
+            assert_eq!(
+                unreadable(value),
+                "KEYTURN_GRACE is not the text of a setting",
+                "{value:?}"
+            );
+        }
+        let other = Unreadable::from(envy::Error::Custom("hunter2".to_owned()));
+        assert_eq!(other.to_string(), "the settings are not text");
     }
 
     #[test]

@@ -10,19 +10,18 @@ use super::environment::trimmed;
 use super::raw::{self, Source};
 use crate::failure::Failure;
 use crate::secret::Secret;
+use crate::warnings::Warnings;
 
 /// What a secret says.
 #[derive(Clone, Default)]
 pub struct SecretJson {
     pub(super) values: BTreeMap<String, String>,
-    pub(super) warnings: Vec<String>,
 }
 
 impl fmt::Debug for SecretJson {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SecretJson")
             .field("values", &self.values.keys())
-            .field("warnings", &self.warnings)
             .finish()
     }
 }
@@ -34,7 +33,7 @@ impl SecretJson {
     /// # Errors
     ///
     /// When it isn't JSON, not an object, or when a setting has a value of another type.
-    pub fn parse(text: &Secret) -> Result<SecretJson, Failure> {
+    pub fn parse(text: &Secret, warnings: &Warnings) -> Result<SecretJson, Failure> {
         // The parser's own message may quote the text, so it is dropped.
         let Ok(Value::Object(members)) = serde_json::from_str::<Value>(trimmed(text.expose())) else {
             return Err(Failure::settings(
@@ -48,13 +47,13 @@ impl SecretJson {
             match raw::known(&name) {
                 Some(Source::EnvironmentOrSecret) => {}
                 Some(Source::Environment) => {
-                    secret.warnings.push(format!(
+                    warnings.say(format!(
                         "{name} in the secret is ignored: it is read from the environment only"
                     ));
                     continue;
                 }
                 None => {
-                    secret.warnings.push(unknown(&name));
+                    warnings.say(unknown(&name));
                     continue;
                 }
             }
@@ -94,7 +93,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<SecretJson, Failure> {
-        SecretJson::parse(&Secret::new(text))
+        SecretJson::parse(&Secret::new(text), &Warnings::default())
     }
 
     #[test]
@@ -154,14 +153,13 @@ mod tests {
             ("PASSWORD", "PASSWORD in the secret is ignored"),
             ("glpat-hunter2", "a name in the secret is ignored"),
         ] {
-            let secret = parse(&format!("{{\"{name}\": [\"hunter2\"]}}")).unwrap();
+            let warnings = Warnings::default();
+            let text = Secret::new(format!("{{\"{name}\": [\"hunter2\"]}}"));
+            let secret = SecretJson::parse(&text, &warnings).unwrap();
             assert!(secret.values.is_empty(), "{name}");
-            assert!(
-                secret.warnings.len() == 1 && secret.warnings[0].contains(says),
-                "{:?}",
-                secret.warnings
-            );
-            assert!(!format!("{secret:?}").contains("hunter2"), "{name}");
+            let said = warnings.kept();
+            assert!(said.len() == 1 && said[0].contains(says), "{said:?}");
+            assert!(!format!("{secret:?} {said:?}").contains("hunter2"), "{name}");
         }
     }
 }

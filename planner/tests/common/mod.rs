@@ -181,7 +181,7 @@ pub(crate) fn intent(age: u64) -> Journal {
 pub(crate) fn rotate(settings: Settings) -> Policy {
     match Policy::new(settings, Bounds::DEFAULT, true) {
         Ok(policy) => policy,
-        Err(error) => unreachable!("{error}"),
+        Err(error) => unreachable!("{error:?}"),
     }
 }
 

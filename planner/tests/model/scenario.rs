@@ -184,7 +184,7 @@ impl Scenario {
             journal: self.journal,
             ..Settings::default()
         };
-        let mut policy = Policy::new(settings, bounds, true).unwrap_or_else(|why| unreachable!("{why}"));
+        let mut policy = Policy::new(settings, bounds, true).unwrap_or_else(|why| unreachable!("{why:?}"));
         (self.weaken)(&mut policy);
         policy
     }

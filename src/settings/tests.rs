@@ -1,4 +1,10 @@
+use std::time::Duration;
+
+use tracing_subscriber::filter::LevelFilter;
+
 use super::*;
+use crate::roots::Roots;
+use crate::secret::Secret;
 
 type Row<'a> = (&'a str, &'a str);
 
@@ -12,11 +18,33 @@ fn environment(rows: &[Row<'_>]) -> BTreeMap<String, String> {
 
 /// Valid settings with one or more changes.
 fn with(rows: &[Row<'_>]) -> Result<Settings, Failure> {
-    Settings::from(&environment(&[&ENOUGH, rows].concat()), None)
+    of(&environment(&[&ENOUGH, rows].concat()), None)
+}
+
+fn of(environment: &BTreeMap<String, String>, secret: Option<&SecretJson>) -> Result<Settings, Failure> {
+    Settings::from(environment, secret, &Warnings::default())
+}
+
+/// What valid settings with one or more changes are warned of.
+fn warned(rows: &[Row<'_>]) -> Vec<String> {
+    let (environment, warnings) = (environment(&[&ENOUGH, rows].concat()), Warnings::default());
+    warn_of_unknown(&environment, &warnings);
+    Settings::from(&environment, None, &warnings).unwrap();
+    warnings.kept()
+}
+
+/// Where the pair is held.
+fn places(settings: &Settings) -> Vec<String> {
+    settings
+        .rotation
+        .targets
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 fn secret(text: &str) -> SecretJson {
-    SecretJson::parse(&Secret::new(text)).unwrap()
+    SecretJson::parse(&Secret::new(text), &Warnings::default()).unwrap()
 }
 
 /// A PEM file that goes when the test is over.
@@ -45,20 +73,19 @@ const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICA
 #[test]
 fn a_token_and_a_group_are_enough_and_the_rest_has_the_documented_defaults() {
     let settings = with(&[]).unwrap();
-    assert_eq!(settings.user, None);
-    assert_eq!(settings.gitlab.api_url, "https://gitlab.com/api/v4");
+    let rotation = &settings.rotation;
+    assert_eq!(rotation.user, None);
+    assert_eq!(settings.gitlab.api.as_str(), "https://gitlab.com/api/v4");
     assert_eq!(settings.gitlab.token.expose(), "glpat-hunter2");
-    assert_eq!(settings.gitlab.ca_pem, None);
-    assert_eq!(settings.aws_ca_pem, None);
-    assert_eq!(format!("{:?}", settings.containers), r#"[Group("42")]"#);
-    assert_eq!(settings.id_variable, "AWS_ACCESS_KEY_ID");
-    assert_eq!(settings.secret_variable, "AWS_SECRET_ACCESS_KEY");
-    assert_eq!(settings.scope, "*");
-    assert_eq!(settings.journal.as_deref(), Some("KEYTURN_JOURNAL"));
-    assert!(settings.protected);
-    assert_eq!(settings.settle, Duration::from_secs(10));
-    assert_eq!(settings.policy, planner::Settings::default());
-    assert_eq!(settings.warnings, [""; 0]);
+    assert_eq!(settings.gitlab.roots, None);
+    assert_eq!(
+        places(&settings),
+        ["group/42/AWS_ACCESS_KEY_ID+AWS_SECRET_ACCESS_KEY@*"]
+    );
+    assert_eq!(rotation.journal.as_deref(), Some("KEYTURN_JOURNAL"));
+    assert!(rotation.protected);
+    assert_eq!(rotation.settle, Duration::from_secs(10));
+    assert_eq!(*rotation.policy.settings(), planner::Settings::default());
 }
 
 #[test]
@@ -84,25 +111,24 @@ fn every_setting_reaches_its_place() {
     ])
     .unwrap();
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
-    assert_eq!(settings.user.as_deref(), Some("deploy+ci@example.com"));
+    let rotation = &settings.rotation;
+    assert_eq!(rotation.user.as_deref(), Some("deploy+ci@example.com"));
     assert_eq!(
-        format!("{:?}", settings.containers),
-        r#"[Group("42"), Project("team/platform/infra.git-ops")]"#
+        places(&settings),
+        [
+            "group/42/ID+KEY@production/*",
+            "project/team/platform/infra.git-ops/ID+KEY@production/*"
+        ]
     );
     assert_eq!(
-        settings.gitlab.api_url,
+        settings.gitlab.api.as_str(),
         "https://gitlab.example.com:8443/git/api/v4"
     );
+    assert_eq!(rotation.journal.as_deref(), Some("MY_JOURNAL"));
+    assert!(!rotation.protected);
+    assert_eq!(rotation.settle, Duration::ZERO);
     assert_eq!(
-        (settings.id_variable.as_str(), settings.secret_variable.as_str()),
-        ("ID", "KEY")
-    );
-    assert_eq!(settings.scope, "production/*");
-    assert_eq!(settings.journal.as_deref(), Some("MY_JOURNAL"));
-    assert!(!settings.protected);
-    assert_eq!(settings.settle, Duration::ZERO);
-    assert_eq!(
-        settings.policy,
+        *rotation.policy.settings(),
         planner::Settings {
             rotate_after: hours(60 * 24),
             grace: hours(48),
@@ -115,7 +141,6 @@ fn every_setting_reaches_its_place() {
             create_missing: false,
         }
     );
-    assert_eq!(settings.warnings, [""; 0]);
 }
 
 #[test]
@@ -190,7 +215,6 @@ fn a_bad_value_is_refused_by_name_with_advice() {
         ("KEYTURN_CREATE", "maybe", "bad_setting"),
         ("KEYTURN_PROTECTED", "2", "bad_setting"),
         ("KEYTURN_CA_FILE", "/nonexistent/ca.pem", "ca_file"),
-        ("AWS_CA_BUNDLE", "/nonexistent/ca.pem", "ca_file"),
         ("CI_SERVER_TLS_CA_FILE", "/nonexistent/ca.pem", "ca_file"),
         ("KEYTURN_CA_FILE", CERTIFICATE, "ca_file"),
     ] {
@@ -227,12 +251,12 @@ fn settings_that_contradict_each_other_come_with_the_arithmetic() {
 #[test]
 fn a_missing_token_is_looked_for_in_the_secret_when_there_is_one() {
     let group = ("GITLAB_GROUP_ID", "42");
-    let failure = Settings::from(&environment(&[group]), None).unwrap_err();
+    let failure = of(&environment(&[group]), None).unwrap_err();
     assert_eq!(failure.reason, "token_missing");
     assert!(failure.message.ends_with("GITLAB_TOKEN is not set"), "{failure}");
 
     let named = environment(&[group, ("KEYTURN_SECRET_ID", "ci/keyturn")]);
-    let failure = Settings::from(&named, Some(&secret("{}"))).unwrap_err();
+    let failure = of(&named, Some(&secret("{}"))).unwrap_err();
     assert!(
         failure.message.contains("GITLAB_TOKEN") && failure.message.contains("ci/keyturn"),
         "{failure}"
@@ -262,7 +286,7 @@ fn without_a_group_and_a_project_there_is_nothing_to_do() {
         &[("GITLAB_TOKEN", "t")][..],
         &[("GITLAB_TOKEN", "t"), ("GITLAB_GROUP_ID", "")],
     ] {
-        let failure = Settings::from(&environment(rows), None).unwrap_err();
+        let failure = of(&environment(rows), None).unwrap_err();
         assert_eq!(failure.reason, "no_target");
     }
 }
@@ -271,31 +295,34 @@ fn without_a_group_and_a_project_there_is_nothing_to_do() {
 fn the_environment_wins_over_the_secret_unless_it_is_empty() {
     let secret = secret(
         r#"{"GITLAB_TOKEN": "of-secret", "GITLAB_PROJECT_ID": 7, "KEYTURN_GRACE": "48h", "KEYTURN_CREATE": false,
-            "KEYTURN_SETTLE": "1s", "KEYTURN_GRACES": "1h"}"#,
+            "KEYTURN_SETTLE": "1s"}"#,
     );
     let rows = [
         ("GITLAB_TOKEN", "of-environment"),
         ("KEYTURN_GRACE", ""),
         ("KEYTURN_SETTLE", "2s"),
     ];
-    let settings = Settings::from(&environment(&rows), Some(&secret)).unwrap();
+    let settings = of(&environment(&rows), Some(&secret)).unwrap();
     assert_eq!(settings.gitlab.token.expose(), "of-environment");
-    assert_eq!(format!("{:?}", settings.containers), r#"[Project("7")]"#);
-    assert_eq!(settings.policy.grace, Duration::from_secs(48 * 3600));
-    assert_eq!(settings.settle, Duration::from_secs(2));
-    assert!(!settings.policy.create_missing);
-    assert_eq!(settings.warnings.len(), 1);
+    assert_eq!(
+        places(&settings),
+        ["project/7/AWS_ACCESS_KEY_ID+AWS_SECRET_ACCESS_KEY@*"]
+    );
+    let policy = settings.rotation.policy.settings();
+    assert_eq!(policy.grace, Duration::from_secs(48 * 3600));
+    assert_eq!(settings.rotation.settle, Duration::from_secs(2));
+    assert!(!policy.create_missing);
 }
 
 #[test]
 fn the_api_of_the_running_gitlab_is_used_unless_another_is_named() {
     let ci = ("CI_API_V4_URL", "https://ci.example.com/api/v4");
     assert_eq!(
-        with(&[ci]).unwrap().gitlab.api_url,
+        with(&[ci]).unwrap().gitlab.api.as_str(),
         "https://ci.example.com/api/v4"
     );
     let both = with(&[ci, ("GITLAB_API_URL", "https://other.example.com/api/v4//")]).unwrap();
-    assert_eq!(both.gitlab.api_url, "https://other.example.com/api/v4");
+    assert_eq!(both.gitlab.api.as_str(), "https://other.example.com/api/v4");
 }
 
 #[test]
@@ -310,16 +337,15 @@ fn what_is_allowed_but_unwise_is_warned_of() {
         ("KEYTURN_ROTATEAFTER", "1d", "did you mean KEYTURN_ROTATE_AFTER?"),
         ("KEYTURN_COLOUR_OF_THE_LOGO", "red", "no such setting"),
     ] {
-        let warnings = with(&[(name, value)]).unwrap().warnings;
+        let warnings = warned(&[(name, value)]);
         assert!(
             warnings.len() == 1 && warnings[0].contains(warning),
             "{name}: {warnings:?}"
         );
     }
+    assert_eq!(warned(&[]), [""; 0]);
     assert_eq!(
-        with(&[("GITLAB_API_URL", "http://127.0.0.1:80/api/v4")])
-            .unwrap()
-            .warnings,
+        warned(&[("GITLAB_API_URL", "http://127.0.0.1:80/api/v4")]),
         [""; 0]
     );
 }
@@ -339,9 +365,9 @@ fn the_journal_is_on_off_or_named_and_its_own_content_is_no_name() {
         ("{\"at\":\"2026-11-22T03:00:07Z\"}", Some("KEYTURN_JOURNAL")),
         ("2026-11-22T03:00:07Z", Some("KEYTURN_JOURNAL")),
     ] {
-        let settings = with(&[("KEYTURN_JOURNAL", said)]).unwrap();
-        assert_eq!(settings.journal.as_deref(), expected, "{said}");
-        assert_eq!(settings.policy.journal, expected.is_some(), "{said}");
+        let rotation = with(&[("KEYTURN_JOURNAL", said)]).unwrap().rotation;
+        assert_eq!(rotation.journal.as_deref(), expected, "{said}");
+        assert_eq!(rotation.policy.settings().journal, expected.is_some(), "{said}");
     }
 }
 
@@ -352,26 +378,23 @@ fn certificates_are_read_and_the_runners_own_are_for_gitlab_only() {
     let aws = Pem::holding("aws", CERTIFICATE.trim_end());
     let runner_row = ("CI_SERVER_TLS_CA_FILE", runners.path());
 
-    let settings = with(&[runner_row]).unwrap();
-    assert_eq!(
-        settings.gitlab.ca_pem,
-        Some(std::fs::read(runners.path()).unwrap())
-    );
-    assert_eq!(settings.aws_ca_pem, None);
-
-    let settings = with(&[
+    let trusted = |rows: &[Row<'_>]| {
+        let count = |roots: Option<Roots>| roots.map_or(0, |roots| roots.certificates().len());
+        let first = Bootstrap::from(&environment(rows)).unwrap();
+        [count(with(rows).unwrap().gitlab.roots), count(first.aws.roots)]
+    };
+    assert_eq!(trusted(&[runner_row]), [2, 0]);
+    let all = [
         runner_row,
         ("KEYTURN_CA_FILE", ours.path()),
         ("AWS_CA_BUNDLE", aws.path()),
-    ])
-    .unwrap();
-    assert_eq!(settings.gitlab.ca_pem.as_deref(), Some(CERTIFICATE.as_bytes()));
-    let both = settings.aws_ca_pem.unwrap();
+    ];
+    assert_eq!(trusted(&all), [1, 2]);
     assert_eq!(
-        CertificateDer::pem_slice_iter(&both)
-            .filter(Result::is_ok)
-            .count(),
-        2
+        Bootstrap::from(&environment(&[("AWS_CA_BUNDLE", "/nonexistent/ca.pem")]))
+            .unwrap_err()
+            .reason,
+        "ca_file"
     );
 
     for (name, text) in [
@@ -399,7 +422,7 @@ fn certificates_are_read_and_the_runners_own_are_for_gitlab_only() {
 #[test]
 fn the_first_stage_needs_nothing() {
     let first = Bootstrap::from(&environment(&[])).unwrap();
-    assert!(first.secret_id.is_none() && first.aws_ca_pem.is_none() && first.web_identity.is_none());
+    assert!(first.secret_id.is_none() && first.aws.roots.is_none() && first.aws.web_identity.is_none());
     assert_eq!(first.log.default_level(), Some(LevelFilter::INFO));
 }
 
@@ -409,7 +432,7 @@ fn an_id_token_needs_its_role_and_is_not_quoted() {
     let role = ("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/rotate");
     let first = Bootstrap::from(&environment(&[token, role])).unwrap();
     assert!(!format!("{first:?}").contains("hunter2"));
-    let identity = first.web_identity.unwrap();
+    let identity = first.aws.web_identity.unwrap();
     assert_eq!(
         (identity.token.expose(), identity.role_arn.as_str()),
         ("hunter2", role.1)
@@ -418,6 +441,7 @@ fn an_id_token_needs_its_role_and_is_not_quoted() {
     assert!(
         Bootstrap::from(&environment(&[role]))
             .unwrap()
+            .aws
             .web_identity
             .is_none()
     );
