@@ -15,6 +15,7 @@ use planner::{
 use serde::Serialize;
 
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -101,8 +102,8 @@ impl Exit {
 pub struct Ending {
     /// How it ended.
     pub outcome: Outcome,
-    /// A stable word.
-    pub reason: &'static str,
+    /// Why.
+    pub reason: Reason,
     /// A sentence.
     pub message: String,
     /// What to do.
@@ -116,7 +117,7 @@ impl Ending {
     pub fn converged(until: Option<Timestamp>) -> Ending {
         Ending {
             outcome: Outcome::Converged,
-            reason: "converged",
+            reason: Reason::Converged,
             message: "every target holds the current key".to_owned(),
             advice: "Nothing to do.".to_owned(),
             next_run: until,
@@ -127,7 +128,7 @@ impl Ending {
     pub fn waiting(wait: Wait) -> Ending {
         Ending {
             outcome: Outcome::Waiting,
-            reason: wait.word(),
+            reason: Reason::from(wait),
             message: wait.to_string(),
             advice: wait.advice().to_owned(),
             next_run: wait.until(),
@@ -138,7 +139,7 @@ impl Ending {
     pub fn blocked(block: Block) -> Ending {
         Ending {
             outcome: Outcome::Blocked,
-            reason: block.word(),
+            reason: Reason::from(block),
             message: block.to_string(),
             advice: block.advice().to_owned(),
             next_run: None,
@@ -149,7 +150,7 @@ impl Ending {
     pub fn incomplete(why: Incomplete) -> Ending {
         Ending {
             outcome: Outcome::Incomplete,
-            reason: why.word(),
+            reason: Reason::from(why),
             message: why.to_string(),
             advice: why.advice().to_owned(),
             next_run: None,
@@ -192,6 +193,8 @@ impl From<Failure> for Ending {
         let outcome = match failure.class {
             Class::Blocked => Outcome::Blocked,
             Class::Incomplete => Outcome::Incomplete,
+            Class::Converged => Outcome::Converged,
+            Class::Waiting => Outcome::Waiting,
             Class::Settings | Class::Unexpected => Outcome::Failed,
         };
         Ending {
@@ -234,7 +237,7 @@ pub struct RotationReport {
     user: String,
     account: String,
     outcome: Outcome,
-    reason: &'static str,
+    reason: Reason,
     message: String,
     advice: String,
     next_run: Option<String>,
@@ -407,8 +410,8 @@ impl RotationReport {
         self.outcome
     }
 
-    /// Why, as a stable word.
-    pub fn reason(&self) -> &'static str {
+    /// Why.
+    pub fn reason(&self) -> Reason {
         self.reason
     }
 
@@ -446,7 +449,7 @@ impl Report {
     }
 
     /// Adds advice to what ended for one of these reasons.
-    pub fn advise(&mut self, reasons: &[&str], advice: &str) {
+    pub fn advise(&mut self, reasons: &[Reason], advice: &str) {
         for rotation in &mut self.rotations {
             if reasons.contains(&rotation.reason) {
                 let _ = write!(rotation.advice, " {advice}");

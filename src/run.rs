@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::aws::{AwsSettings, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 use crate::report::{Command, Exit, Report, RotationReport};
 use crate::rotation::Rotation;
 use crate::secret::Secret;
@@ -112,7 +113,7 @@ fn selected(only: Option<&[String]>, name: &str) -> Result<(), Failure> {
     match only.into_iter().flatten().find(|asked| *asked != name) {
         None => Ok(()),
         Some(unknown) => Err(Failure::settings(
-            "unknown_rotation",
+            Reason::UnknownRotation,
             format!("nothing was done: no rotation is called {unknown:?}"),
             format!("There is one, {name:?}: a rotation is called as its user."),
         )),

@@ -20,6 +20,7 @@ use planner::KeyId;
 use super::transport::{self, DateReader};
 use crate::clock::ServerClock;
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::secret::{KeyPair, Secret};
 
 /// With this, a network without a way to AWS is told within 10 s, all attempts counted; one lost packet is survived.
@@ -72,7 +73,7 @@ impl Connection {
     pub async fn open(settings: &AwsSettings) -> Result<Connection, Failure> {
         let http = transport::http_client(settings.ca_pem.as_deref()).map_err(|why| {
             Failure::settings(
-                "ca_invalid",
+                Reason::CaInvalid,
                 format!(
                     "the connection to AWS was not opened: the bundle of CA certificates can't be used: {why}"
                 ),

@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use super::errors::{self, Cause, Document, Doing};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 use crate::secret::Secret;
 
 const ATTEMPTS: u32 = 3;
@@ -139,7 +140,7 @@ impl Gitlab {
         let root = api_root(&settings.api_url)?;
         let mut token = HeaderValue::from_str(settings.token.expose()).map_err(|_| {
             Failure::settings(
-                "token_malformed",
+                Reason::TokenMalformed,
                 "GitLab was not asked: the token holds characters that can't be sent",
                 "Check GITLAB_TOKEN for line ends and other characters that are not the token's.",
             )
@@ -150,7 +151,7 @@ impl Gitlab {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(Failure {
                 class: Class::Unexpected,
-                reason: "no_tls_provider",
+                reason: Reason::NoTlsProvider,
                 message: "GitLab was not asked: no TLS provider is installed".to_owned(),
                 advice: "This is a defect of keyturn; report it.".to_owned(),
             });
@@ -169,7 +170,7 @@ impl Gitlab {
         }
         let http = builder.build().map_err(|_| {
             Failure::settings(
-                "tls",
+                Reason::Tls,
                 "GitLab was not asked: TLS can't be set up",
                 "The system may have no certificates of authorities; give them in KEYTURN_CA_FILE. Check the proxy \
                  settings as well.",
@@ -216,7 +217,7 @@ impl Gitlab {
             }
             Ok(_) | Err(()) => {
                 return Err(Failure::settings(
-                    "name_malformed",
+                    Reason::NameMalformed,
                     "GitLab was not asked: the name of a group, project or variable is empty or made of dots",
                     "Check the targets.",
                 ));
@@ -311,7 +312,7 @@ impl Gitlab {
         match self.exchange(request).await {
             Ok(Some(answer)) => Sent::Answered(answer),
             Ok(None) => Sent::Lost(Cause::incomplete(
-                "gitlab_error",
+                Reason::GitlabError,
                 "GitLab's answer is larger than any should be",
             )),
             Err(error) => {
@@ -399,7 +400,7 @@ fn api_root(text: &str) -> Result<Url, Failure> {
     // The address is not repeated: somebody may have put a token into it.
     Url::parse(text).ok().filter(usable).ok_or_else(|| {
         Failure::settings(
-            "api_url_malformed",
+            Reason::ApiUrlMalformed,
             "GitLab was not asked: its address is no plain http or https URL",
             "Set GITLAB_API_URL to the API root, such as https://gitlab.example.com/api/v4, without user, query or \
              fragment.",
@@ -411,7 +412,7 @@ fn api_root(text: &str) -> Result<Url, Failure> {
 fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, Failure> {
     let refuse = |why: &str| {
         Failure::settings(
-            "ca_file_malformed",
+            Reason::CaFileMalformed,
             format!("GitLab was not asked: {why}"),
             "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE).",
         )
@@ -483,7 +484,7 @@ mod tests {
             "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
         ] {
             assert_eq!(
-                authorities(pem.as_bytes()).unwrap_err().reason,
+                authorities(pem.as_bytes()).unwrap_err().reason.word(),
                 "ca_file_malformed",
                 "{pem}"
             );

@@ -61,7 +61,7 @@ fn test_case(rotation: &RotationReport, command: Command, suite: &str, xml: &mut
         Some(element) => writeln!(
             xml,
             "<{element} type=\"{}\" message=\"{}\">{text}</{element}>",
-            escaped(rotation.reason),
+            rotation.reason,
             escaped(&rotation.message)
         ),
     };
@@ -93,6 +93,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::failure::Failure;
+    use crate::reason::Reason;
 
     fn report(command: Command, user: &str, failure: Failure) -> Report {
         Report::new(command, RotationReport::not_opened(Some(user), failure))
@@ -113,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_rotation_that_was_cut_short_is_an_error_with_its_reason() {
-        let failure = Failure::incomplete("interrupted", "no answer from \"<gitlab>\"");
+        let failure = Failure::incomplete(Reason::Interrupted, "no answer from \"<gitlab>\"");
         let xml = document(&report(Command::Rotate, "deploy & co", failure));
         assert!(xml.contains("<testsuite name=\"keyturn rotate\" tests=\"1\" failures=\"0\" errors=\"1\">"));
         assert!(xml.contains("<testcase classname=\"keyturn rotate\" name=\"deploy &amp; co\">"));
@@ -128,14 +129,18 @@ mod tests {
         let xml = document(&report(
             Command::Plan,
             "",
-            Failure::settings("token_missing", "no token", "Set it."),
+            Failure::settings(Reason::TokenMissing, "no token", "Set it."),
         ));
         assert!(xml.contains("name=\"rotation\""));
     }
 
     #[test]
     fn a_person_who_must_act_is_a_failure_and_an_ending_as_meant_is_a_pass() {
-        let mut report = report(Command::Retire, "deploy", Failure::incomplete("x", "x"));
+        let mut report = report(
+            Command::Retire,
+            "deploy",
+            Failure::incomplete(Reason::Interrupted, "x"),
+        );
         for (outcome, element, other) in [
             (Outcome::Blocked, "<failure ", "<error "),
             (Outcome::Waiting, "<system-out>", "<failure "),

@@ -9,6 +9,7 @@ use planner::{
 
 use super::{Command, Ending, Performed, Report, RotationReport, Vitals};
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 /// 2026-11-22T03:00:00Z.
 const NOW: Timestamp = Timestamp(1_795_316_400);
@@ -200,7 +201,7 @@ fn every_ending_that_a_person_must_resolve() {
 
 #[test]
 fn every_ending_of_a_run_that_was_cut_short() {
-    let trouble = Failure::incomplete("gitlab_timeout", "GitLab did not answer in time");
+    let trouble = Failure::incomplete(Reason::GitlabTimeout, "GitLab did not answer in time");
     let mut all: Vec<Ending> = [
         Incomplete::Interrupted,
         Incomplete::OutOfTime,
@@ -221,7 +222,7 @@ fn every_ending_of_a_run_that_was_cut_short() {
 #[test]
 fn a_failure_of_each_class_before_the_rotation_was_opened() {
     let settings = Failure::settings(
-        "token_missing",
+        Reason::TokenMissing,
         "no key was looked at: GITLAB_TOKEN is not set",
         "Set it.",
     );
@@ -231,18 +232,18 @@ fn a_failure_of_each_class_before_the_rotation_was_opened() {
 
     let unexpected = Failure {
         class: crate::failure::Class::Unexpected,
-        reason: "unexpected",
+        reason: Reason::Unexpected,
         message: "the step was not performed: there is no such target".to_owned(),
         advice: "Report this as a defect.".to_owned(),
     };
     let others = [
         Failure::blocked(
-            "token_expired",
+            Reason::TokenExpired,
             "no key was looked at: the GitLab token has expired",
             "Create one.",
         ),
         Failure::incomplete(
-            "gitlab_timeout",
+            Reason::GitlabTimeout,
             "no key was looked at: GitLab did not answer in time",
         ),
         unexpected,

@@ -18,6 +18,7 @@ use crate::aws::Connection;
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, Variable, Version};
+use crate::reason::Reason;
 use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
@@ -145,8 +146,8 @@ impl Rotation {
                             let ends = match &not_done {
                                 perform::NotDone::Refused(_) => {
                                     self.run.refused(step);
-                                    self.run.denied |=
-                                        step == Step::Create && not_done.failure().reason == "access_denied";
+                                    self.run.denied |= step == Step::Create
+                                        && not_done.failure().reason == Reason::AccessDenied;
                                     refused = (!mends).then_some(step);
                                     step == Step::Create && !self.run.denied
                                 }
@@ -241,7 +242,7 @@ impl Rotation {
             Verdict::Incomplete(why) => Ending::incomplete(why),
             Verdict::Look(step) | Verdict::Do(step) => Ending {
                 outcome: Outcome::Failed,
-                reason: "unexpected",
+                reason: Reason::Unexpected,
                 message: format!("the run ended before it could {step}"),
                 advice: "Run again, and report this as a defect.".to_owned(),
                 next_run: None,

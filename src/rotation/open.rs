@@ -12,6 +12,7 @@ use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, GitlabSettings, Version, find, marker};
+use crate::reason::Reason;
 use crate::report::Command;
 use crate::secret::KeyPair;
 use crate::settings::Settings;
@@ -49,7 +50,7 @@ impl Rotation {
         )
         .map_err(|error| {
             Failure::settings(
-                "policy",
+                Reason::Policy,
                 format!("no key was looked at: {error}"),
                 "Change the setting.",
             )
@@ -60,7 +61,7 @@ impl Rotation {
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
             return Err(Failure::blocked(
-                "gitlab_too_old",
+                Reason::GitlabTooOld,
                 format!(
                     "nothing was changed: this is GitLab {version}, which may overwrite the variable of another scope"
                 ),
@@ -162,7 +163,7 @@ async fn signer(
 fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
     match (&caller.kind, &settings.user) {
         (CallerKind::Root, _) => Err(Failure::blocked(
-            "root_refused",
+            Reason::RootRefused,
             format!(
                 "no key was looked at: the credentials are those of the root user of account {}",
                 caller.account
@@ -174,7 +175,7 @@ fn user_of(settings: &Settings, caller: &Caller) -> Result<String, Failure> {
         }
         (CallerKind::User { name }, None) => Ok(name.clone()),
         (CallerKind::Role { .. } | CallerKind::Other, None) => Err(Failure::settings(
-            "user_missing",
+            Reason::UserMissing,
             format!(
                 "no key was looked at: {} is no IAM user, so there is no user to default to",
                 caller.arn
@@ -194,7 +195,7 @@ pub(super) fn user_missing(settings: &Settings, user: &str, facts: &Facts) -> Op
         return None;
     }
     Some(Failure::settings(
-        "user_missing",
+        Reason::UserMissing,
         format!(
             "nothing was changed: the variables hold no key of {user}, who signs this run, and nothing says whose key is to \
              be written there"
@@ -217,7 +218,7 @@ async fn check_token(
     if writes && !token.may_write() {
         return Err(Failure {
             class: Class::Blocked,
-            reason: "token_scope",
+            reason: Reason::TokenScope,
             message: format!(
                 "nothing was changed: the token {:?} lacks the scope api",
                 token.name
@@ -233,7 +234,7 @@ async fn check_token(
     // It must not end between the two halves of a pair: no run could complete that one until a person renews it.
     if writes && left <= deadline.left() {
         return Err(Failure::blocked(
-            "token_expires",
+            Reason::TokenExpires,
             format!(
                 "nothing was changed: the token {:?} expires before this run may end",
                 token.name

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Rotation;
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 use crate::report::Ending;
 use crate::stop::Stop;
 
@@ -77,10 +78,10 @@ impl Rotation {
                 }
                 None => return Err(self.out_of_time().with_torn(self.torn_name(facts))),
                 Some(Err(mut failure)) => {
-                    let is_new = self.switched && failure.reason == "credential_refused";
+                    let is_new = self.switched && failure.reason == Reason::CredentialRefused;
                     if is_new {
                         failure = Failure::incomplete(
-                            "key_not_live",
+                            Reason::KeyNotLive,
                             format!(
                                 "{}, and STS did: it is new, and IAM may need longer",
                                 failure.message
@@ -159,9 +160,9 @@ impl Rotation {
     /// The same, when it is not known whether the last step was done.
     pub(super) fn cut_short(&self, step: Step, facts: &Facts) -> Ending {
         let (reason, why) = if self.stop.asked() {
-            ("interrupted", "the run was asked to stop")
+            (Reason::Interrupted, "the run was asked to stop")
         } else {
-            ("out_of_time", "the time of the run was over")
+            (Reason::OutOfTime, "the time of the run was over")
         };
         Ending::from(Failure::incomplete(
             reason,

@@ -14,6 +14,7 @@ use super::raw::{self, Raw};
 use super::secret_json::SecretJson;
 use crate::failure::{Class, Failure};
 use crate::gitlab::Container;
+use crate::reason::Reason;
 use crate::secret::Secret;
 
 const API_OF_GITLAB_COM: &str = "https://gitlab.com/api/v4";
@@ -96,7 +97,7 @@ impl Bootstrap {
         let raw = read(environment)?;
         if raw.keyturn_config.is_some() {
             return Err(refused(
-                "config_unsupported",
+                Reason::ConfigUnsupported,
                 "KEYTURN_CONFIG is not supported in this version",
                 "Unset it and give the settings of one rotation in the environment or in a secret; \
                  for several, use a job each.",
@@ -154,7 +155,7 @@ impl Settings {
         }
         if containers.is_empty() {
             return Err(refused(
-                "no_target",
+                Reason::NoTarget,
                 "neither GITLAB_GROUP_ID nor GITLAB_PROJECT_ID says where the variables are",
                 "Set one or both, to the number or the full path of the group or project.",
             ));
@@ -182,7 +183,7 @@ impl Settings {
         let settle = duration("KEYTURN_SETTLE", raw.keyturn_settle, Duration::from_secs(10))?;
         if settle > LONGEST_SETTLE {
             return Err(refused(
-                "bad_setting",
+                Reason::BadSetting,
                 format!(
                     "KEYTURN_SETTLE={} exceeds {}, the time that a run keeps for proving a key",
                     planner::policy::human(settle),
@@ -223,7 +224,7 @@ impl Settings {
         };
         if let Err(contradiction) = planner::Policy::new(policy, planner::Bounds::DEFAULT, true) {
             return Err(refused(
-                "policy",
+                Reason::Policy,
                 contradiction.to_string(),
                 "Change KEYTURN_GRACE, KEYTURN_LONGEST_JOB, KEYTURN_ROTATE_AFTER, KEYTURN_DELETE_AFTER or \
                  KEYTURN_MAX_AGE until it holds.",
@@ -265,7 +266,7 @@ fn both_named([id, secret]: [bool; 2]) -> Result<(), Failure> {
         (true, true) | (false, false) => return Ok(()),
     };
     Err(refused(
-        "half_pair_named",
+        Reason::HalfPairNamed,
         format!("{set} is set and {missing} is not, so they would name halves of two pairs"),
         format!("Set {missing} too, or unset {set}."),
     ))
@@ -283,13 +284,13 @@ pub fn misspelt(environment: &BTreeMap<String, String>, secret: Option<&SecretJs
 }
 
 /// A setting that can't be used. The first words say what did not happen.
-fn refused(reason: &'static str, why: impl fmt::Display, advice: impl Into<String>) -> Failure {
+fn refused(reason: Reason, why: impl fmt::Display, advice: impl Into<String>) -> Failure {
     Failure::settings(reason, format!("no key was looked at: {why}"), advice)
 }
 
 fn bad(name: &str, value: &str, rule: &str) -> Failure {
     refused(
-        "bad_setting",
+        Reason::BadSetting,
         format!("{name}={value:?} can't be used"),
         format!("{name} must be {rule}."),
     )
@@ -298,7 +299,7 @@ fn bad(name: &str, value: &str, rule: &str) -> Failure {
 fn read(source: &BTreeMap<String, String>) -> Result<Raw, Failure> {
     Raw::read(source).map_err(|error| Failure {
         class: Class::Unexpected,
-        reason: "settings_unreadable",
+        reason: Reason::SettingsUnreadable,
         message: format!("no key was looked at: {error}"),
         advice: "This is a defect of keyturn; please report it.".to_owned(),
     })
@@ -309,7 +310,7 @@ fn web_identity(token: Option<Secret>, role_arn: Option<String>) -> Result<Optio
     let Some(token) = token else { return Ok(None) };
     let Some(role_arn) = role_arn else {
         return Err(refused(
-            "role_missing",
+            Reason::RoleMissing,
             "KEYTURN_ID_TOKEN is set and AWS_ROLE_ARN is not",
             "Set AWS_ROLE_ARN to the role that trusts GitLab's OIDC token, or unset KEYTURN_ID_TOKEN.",
         ));
@@ -323,7 +324,7 @@ fn web_identity(token: Option<Secret>, role_arn: Option<String>) -> Result<Optio
     }
     if !is_header_text(&token) {
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             "KEYTURN_ID_TOKEN holds blanks, line ends or letters that no token has",
             "Take it from `id_tokens:` of the job.",
         ));
@@ -344,7 +345,7 @@ fn token(token: Option<Secret>, secret_id: Option<&str>) -> Result<Secret, Failu
             ),
         };
         return Err(refused(
-            "token_missing",
+            Reason::TokenMissing,
             places,
             format!(
                 "{advice}: a token with scope api, of an Owner of the group or a Maintainer of the project. A \
@@ -354,7 +355,7 @@ fn token(token: Option<Secret>, secret_id: Option<&str>) -> Result<Secret, Failu
     };
     if !is_header_text(&token) {
         return Err(refused(
-            "token_malformed",
+            Reason::TokenMalformed,
             "GITLAB_TOKEN holds blanks, line ends or letters that no token has",
             "Set it again, to the token alone.",
         ));
@@ -372,7 +373,7 @@ fn api_url(name: &str, text: &str, warnings: &mut Vec<String>) -> Result<String,
     // Before the host there may be a password.
     if text.contains('@') {
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             format!("{name} holds an @"),
             format!("{name} must be {RULE}, without user."),
         ));
@@ -383,7 +384,7 @@ fn api_url(name: &str, text: &str, warnings: &mut Vec<String>) -> Result<String,
     if !["http", "https"].contains(&url.scheme()) || url.query().is_some() || url.fragment().is_some() {
         // After a question mark there may be a token.
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             format!("{name} is no plain http or https URL"),
             format!("{name} must be {RULE}, without query or fragment."),
         ));
@@ -468,7 +469,7 @@ fn distinct(id: &str, secret: &str, journal: Option<&str>) -> Result<(), Failure
     match clash {
         None => Ok(()),
         Some((name, roles)) => Err(refused(
-            "same_variable",
+            Reason::SameVariable,
             format!("the variable {name} would hold {roles}"),
             "Give each a name of its own: KEYTURN_ACCESS_KEY_ID_VARIABLE, \
              KEYTURN_SECRET_ACCESS_KEY_VARIABLE, KEYTURN_JOURNAL.",
@@ -581,14 +582,14 @@ fn first_ca(files: &[(&str, &Option<String>)]) -> Result<Option<Vec<u8>>, Failur
 fn ca(name: &str, path: &str) -> Result<Vec<u8>, Failure> {
     if path.contains("-----BEGIN") {
         return Err(refused(
-            "ca_file",
+            Reason::CaFile,
             format!("{name} holds a certificate instead of the path of a file with it"),
             "Make it a variable of type File.",
         ));
     }
     let pem = std::fs::read(Path::new(path)).map_err(|error| {
         refused(
-            "ca_file",
+            Reason::CaFile,
             format!("the file {path} that {name} names can't be read: {error}"),
             format!("Give {name} the path of a readable PEM file, or unset it."),
         )
@@ -596,7 +597,7 @@ fn ca(name: &str, path: &str) -> Result<Vec<u8>, Failure> {
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
     if !certificates.is_ok_and(|found| !found.is_empty()) {
         return Err(refused(
-            "ca_file",
+            Reason::CaFile,
             format!("the file {path} that {name} names holds no PEM certificate, or a broken one"),
             "It must hold one or more blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.",
         ));
