@@ -107,12 +107,12 @@ fn doors() -> anyhow::Result<Exit> {
             });
         }
     };
-    let (report, exit) = runtime.block_on(command(&arguments, environment));
+    let report = runtime.block_on(command(&arguments, environment));
     deliver(&arguments, &report)?;
-    Ok(exit)
+    Ok(report.exit())
 }
 
-async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exit) {
+async fn command(arguments: &Arguments, environment: Normalised) -> Report {
     let command = match arguments.command {
         Verb::Rotate => Command::Rotate,
         Verb::Retire => Command::Retire,
@@ -131,8 +131,7 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
         ended = running => ended,
         () = stopped(stop) => {
             let failure = Failure::incomplete(Reason::Interrupted, "the run was asked to stop, and a request did not end in time");
-            let report = Report::new(command, RotationReport::not_opened(None, failure));
-            (report, Exit::Incomplete)
+            Report::new(command, RotationReport::not_opened(None, failure))
         }
     }
 }

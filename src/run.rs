@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use crate::aws::{AwsSettings, Connection};
 use crate::clock::Deadline;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::reason::Reason;
-use crate::report::{Command, Exit, Report, RotationReport};
+use crate::report::{Command, Report, RotationReport};
 use crate::rotation::Rotation;
 use crate::secret::Secret;
 use crate::settings::{Bootstrap, SecretJson, Settings, misspelt};
@@ -24,7 +24,7 @@ pub async fn run(
     notes: Vec<String>,
     deadline: Deadline,
     stop: Stop,
-) -> (Report, Exit) {
+) -> Report {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
     let mut warnings = notes;
     let read = Box::pin(read(environment, &mut warnings)).await;
@@ -38,19 +38,11 @@ pub async fn run(
         }
         Err(failure) => Err(failure),
     };
-    let (rotation, settings_failure) = match opened {
-        Ok(rotation) => (Box::pin(rotation.run()).await, false),
-        Err(failure) => {
-            let of_settings = failure.class == Class::Settings;
-            (
-                RotationReport::not_opened(user, failure).with_warnings(warnings),
-                of_settings,
-            )
-        }
+    let rotation = match opened {
+        Ok(rotation) => Box::pin(rotation.run()).await,
+        Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings),
     };
-    let report = Report::new(command, rotation);
-    let exit = report.exit(settings_failure);
-    (report, exit)
+    Report::new(command, rotation)
 }
 
 /// The settings, and the connection to AWS that some of them may come by. What deserves a word is added to `warnings`,

@@ -84,7 +84,7 @@ async fn invoke(
         Stop::default(),
     );
     let mut report = tokio::select! {
-        (report, _) = running => report,
+        report = running => report,
         () = tokio::time::sleep(left.saturating_sub(LAST_WORD)) => {
             let failure = Failure::incomplete(Reason::OutOfTime, "the function's time was over, and a request did not end");
             Report::new(command, RotationReport::not_opened(environment.get("AWS_IAM_USER").map(String::as_str), failure))

@@ -7,7 +7,7 @@ use planner::{
     Proof, Run, SecretHalf, SecretValue, Service, Settings, Status, Target, Timestamp, Wait,
 };
 
-use super::{Command, Ending, Performed, Report, RotationReport, Vitals};
+use super::{Command, Ending, Performed, Report, RotationReport, Subject, Vitals};
 use crate::failure::Failure;
 use crate::reason::Reason;
 
@@ -117,25 +117,22 @@ fn opened(
     ending: Ending,
 ) -> Report {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let rotation = RotationReport::new(
-        "deploy".to_owned(),
-        "123456789012".to_owned(),
-        facts,
-        &policy(),
-        texts(targets),
-        steps,
-        texts(warnings),
-        None,
-        ending,
-    );
+    let subject = Subject {
+        user: "deploy".to_owned(),
+        account: "123456789012".to_owned(),
+    };
+    let rotation = RotationReport::new(subject, ending)
+        .with_state(texts(targets), facts, &policy())
+        .with_steps(steps)
+        .with_warnings(texts(warnings));
     Report::new(command, rotation)
 }
 
 /// The three forms of each of these reports.
-fn forms(name: &str, reports: &[Report], of_settings: bool) {
+fn forms(name: &str, reports: &[Report]) {
     let all = |form: &dyn Fn(&Report) -> String| -> String { reports.iter().map(form).collect() };
     let text = all(&|report| {
-        let exit = report.exit(of_settings).code();
+        let exit = report.exit().code();
         format!("[exit {exit}] {}\n{}\n", report.summary(), report.text())
     });
     same(&format!("{name}_text"), &text);
@@ -154,7 +151,7 @@ fn same(name: &str, text: &str) {
 fn endings(name: &str, endings: Vec<Ending>) {
     let report = |ending| opened(Command::Rotate, None, &[], Vec::new(), &[], ending);
     let reports: Vec<Report> = endings.into_iter().map(report).collect();
-    forms(name, &reports, false);
+    forms(name, &reports);
 }
 
 #[test]
@@ -228,7 +225,7 @@ fn a_failure_of_each_class_before_the_rotation_was_opened() {
     );
     let warnings = vec!["KEYTURN_GRACES means nothing; KEYTURN_GRACE does".to_owned()];
     let rotation = RotationReport::not_opened(None, settings).with_warnings(warnings);
-    forms("settings", &[Report::new(Command::Plan, rotation)], true);
+    forms("settings", &[Report::new(Command::Plan, rotation)]);
 
     let unexpected = Failure {
         class: crate::failure::Class::Unexpected,
@@ -254,7 +251,7 @@ fn a_failure_of_each_class_before_the_rotation_was_opened() {
             RotationReport::not_opened(Some("deploy"), failure),
         )
     };
-    forms("not_opened", &others.map(report), false);
+    forms("not_opened", &others.map(report));
 }
 
 #[test]
@@ -284,7 +281,7 @@ fn one_target_from_the_journal_to_the_last_write() {
     };
     let warned = ["the GitLab token expires in 6 days", "a second\nline & more"];
     let reports = [report(Command::Rotate, &[]), report(Command::Plan, &warned)];
-    forms("one_target", &reports, false);
+    forms("one_target", &reports);
     for report in &reports {
         let vitals = Vitals {
             key_age: Some(Duration::from_secs(10)),
@@ -321,5 +318,36 @@ fn two_targets_of_which_one_is_torn_or_unread() {
             blocked,
         ),
     ];
-    forms("two_targets", &reports, false);
+    forms("two_targets", &reports);
+}
+
+#[test]
+fn the_worst_of_several_rotations_decides_the_exit_code() {
+    let named = |user: &str, ending: Ending| {
+        let subject = Subject {
+            user: user.to_owned(),
+            account: String::new(),
+        };
+        RotationReport::new(subject, ending)
+    };
+    let all = [
+        ("fine", Ending::converged(None), 0),
+        ("waits", Ending::waiting(Wait::Quiet { until: NOW }), 0),
+        (
+            "misconfigured",
+            Failure::settings(Reason::Policy, "nothing", "Set it.").into(),
+            2,
+        ),
+        ("defect", Ending::unexpected("the run ended"), 1),
+        ("late", Ending::incomplete(Incomplete::OutOfTime), 4),
+        ("person", Ending::blocked(Block::AllHidden), 3),
+    ];
+    let mut rotations = Vec::new();
+    for (user, ending, exit) in all {
+        rotations.insert(0, named(user, ending));
+        let report = Report::of(Command::Rotate, rotations.clone());
+        assert_eq!(report.exit().code(), exit, "{user}");
+    }
+    forms("several", &[Report::of(Command::Rotate, rotations)]);
+    assert_eq!(Report::of(Command::Rotate, Vec::new()).exit().code(), 0);
 }

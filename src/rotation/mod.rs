@@ -19,7 +19,7 @@ use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::reason::Reason;
-use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
+use crate::report::{Command, Ending, Performed, RotationReport, Subject};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::Settings;
 use crate::stop::Stop;
@@ -240,13 +240,9 @@ impl Rotation {
                 why @ (Incomplete::UnclearCreate | Incomplete::Unverified | Incomplete::UnclearWrite),
             ) => Ending::incomplete(why).because(self.trouble.as_ref()),
             Verdict::Incomplete(why) => Ending::incomplete(why),
-            Verdict::Look(step) | Verdict::Do(step) => Ending {
-                outcome: Outcome::Failed,
-                reason: Reason::Unexpected,
-                message: format!("the run ended before it could {step}"),
-                advice: "Run again, and report this as a defect.".to_owned(),
-                next_run: None,
-            },
+            Verdict::Look(step) | Verdict::Do(step) => {
+                Ending::unexpected(format!("the run ended before it could {step}"))
+            }
         }
     }
 
@@ -299,17 +295,15 @@ impl Rotation {
         let targets = (0..self.settings.containers.len())
             .map(|target| self.target_name(target))
             .collect();
-        RotationReport::new(
-            self.user,
-            self.account,
-            facts,
-            &self.policy,
-            targets,
-            self.steps,
-            self.warnings,
-            self.token_left,
-            ending,
-        )
+        let subject = Subject {
+            user: self.user,
+            account: self.account,
+        };
+        RotationReport::new(subject, ending)
+            .with_state(targets, facts, &self.policy)
+            .with_steps(self.steps)
+            .with_warnings(self.warnings)
+            .with_token_left(self.token_left)
     }
 
     /// What the journal calls this rotation: users of two accounts may have one name.
