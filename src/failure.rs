@@ -2,20 +2,11 @@
 
 use planner::Cause;
 
-/// How a failed run ends; the exit code follows from it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// Usage or settings: exit code 2.
-    Settings,
-    /// A person must act: exit code 3.
-    Blocked,
-    /// A remote failed; running again is safe: exit code 4.
-    Incomplete,
-    /// A defect of keyturn: exit code 1.
-    Unexpected,
-}
+use crate::reason::Reason;
 
-/// A failure: its class, a stable word for scripts, a sentence that begins with what did not happen, and advice.
+pub use crate::reason::Class;
+
+/// A failure: its class, a reason for scripts, a sentence that begins with what did not happen, and advice.
 ///
 /// No text in it comes from a place that can hold a secret: bodies of answers are never quoted, except for the
 /// documented error fields of GitLab's and AWS's error documents.
@@ -24,8 +15,8 @@ pub enum Class {
 pub struct Failure {
     /// How the run ends.
     pub class: Class,
-    /// A word for scripts, such as `token_expired`.
-    pub reason: &'static str,
+    /// Why, as a word for scripts.
+    pub reason: Reason,
     /// What did not happen, and why.
     pub message: String,
     /// What to do next.
@@ -34,7 +25,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure that a person must resolve.
-    pub fn blocked(reason: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Failure {
+    pub fn blocked(reason: Reason, message: impl Into<String>, advice: impl Into<String>) -> Failure {
         Failure {
             class: Class::Blocked,
             reason,
@@ -44,7 +35,7 @@ impl Failure {
     }
 
     /// A failure that may be gone when keyturn runs again.
-    pub fn incomplete(reason: &'static str, message: impl Into<String>) -> Failure {
+    pub fn incomplete(reason: Reason, message: impl Into<String>) -> Failure {
         Failure {
             class: Class::Incomplete,
             reason,
@@ -54,7 +45,7 @@ impl Failure {
     }
 
     /// A setting that can't be used.
-    pub fn settings(reason: &'static str, message: impl Into<String>, advice: impl Into<String>) -> Failure {
+    pub fn settings(reason: Reason, message: impl Into<String>, advice: impl Into<String>) -> Failure {
         Failure {
             class: Class::Settings,
             reason,
@@ -69,7 +60,9 @@ impl Failure {
     pub fn cause(&self) -> Cause {
         match self.class {
             Class::Incomplete => Cause::Passing,
-            Class::Settings | Class::Blocked | Class::Unexpected => Cause::Lasting,
+            Class::Converged | Class::Waiting | Class::Settings | Class::Blocked | Class::Unexpected => {
+                Cause::Lasting
+            }
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod failure;
 pub mod gitlab;
 pub mod lambda;
 pub mod log;
+pub mod reason;
 pub mod report;
 pub mod roots;
 pub mod rotation;

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use keyturn::clock::Deadline;
 use keyturn::failure::Failure;
 use keyturn::log::Form;
+use keyturn::reason::Reason;
 use keyturn::report::{Command, Exit, Report, RotationReport};
 use keyturn::settings::{Bootstrap, Normalised, clean_or_exec};
 use keyturn::stop::Stop;
@@ -106,12 +107,12 @@ fn doors() -> anyhow::Result<Exit> {
             });
         }
     };
-    let (report, exit) = runtime.block_on(command(&arguments, environment));
+    let report = runtime.block_on(command(&arguments, environment));
     deliver(&arguments, &report)?;
-    Ok(exit)
+    Ok(report.exit())
 }
 
-async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exit) {
+async fn command(arguments: &Arguments, environment: Normalised) -> Report {
     let command = match arguments.command {
         Verb::Rotate => Command::Rotate,
         Verb::Retire => Command::Retire,
@@ -129,9 +130,8 @@ async fn command(arguments: &Arguments, environment: Normalised) -> (Report, Exi
     tokio::select! {
         ended = running => ended,
         () = stopped(stop) => {
-            let failure = Failure::incomplete("interrupted", "the run was asked to stop, and a request did not end in time");
-            let report = Report::new(command, RotationReport::not_opened(None, failure));
-            (report, Exit::Incomplete)
+            let failure = Failure::incomplete(Reason::Interrupted, "the run was asked to stop, and a request did not end in time");
+            Report::new(command, RotationReport::not_opened(None, failure))
         }
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use crate::aws::Connection;
 use crate::clock::Deadline;
 use crate::failure::Failure;
-use crate::report::{Command, Exit, Report, RotationReport};
+use crate::reason::Reason;
+use crate::report::{Command, Report, RotationReport};
 use crate::rotation::Rotation;
 use crate::secret::Secret;
 use crate::settings::{Bootstrap, SecretJson, Settings, warn_of_unknown};
@@ -25,7 +26,7 @@ pub async fn run(
     warnings: Warnings,
     deadline: Deadline,
     stop: Stop,
-) -> (Report, Exit) {
+) -> Report {
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
     let opened = Box::pin(async {
         let (settings, aws) = read(environment, &warnings).await?;
@@ -37,9 +38,7 @@ pub async fn run(
         Ok(rotation) => Box::pin(rotation.run()).await,
         Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings.kept()),
     };
-    let report = Report::new(command, rotation);
-    let exit = report.exit();
-    (report, exit)
+    Report::new(command, rotation)
 }
 
 /// The settings, and the connection to AWS that some of them may come by.
@@ -65,7 +64,7 @@ fn selected(only: Option<&[String]>, name: &str) -> Result<(), Failure> {
     match only.into_iter().flatten().find(|asked| *asked != name) {
         None => Ok(()),
         Some(unknown) => Err(Failure::settings(
-            "unknown_rotation",
+            Reason::UnknownRotation,
             format!("nothing was done: no rotation is called {unknown:?}"),
             format!("There is one, {name:?}: a rotation is called as its user."),
         )),

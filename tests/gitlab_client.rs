@@ -75,7 +75,7 @@ fn refused(written: Written<Variable>) -> Failure {
 fn unclear(written: Written<Variable>) -> Failure {
     match written {
         Written::Unclear(failure) => {
-            let elsewhere = failure.reason == "wrong_variable_answered";
+            let elsewhere = failure.reason.word() == "wrong_variable_answered";
             let class = if elsewhere {
                 Class::Blocked
             } else {
@@ -178,7 +178,7 @@ async fn an_overwritten_other_scope_is_told() {
     let (gitlab, _, container, api) = start().await;
     gitlab.world(|world| world.settings.overwritten = OverwrittenRow::LowestId);
     let failure = unclear(update(&api, &container, "production").await);
-    assert_eq!(failure.reason, "wrong_variable_answered");
+    assert_eq!(failure.reason.word(), "wrong_variable_answered");
     assert!(failure.message.contains("another scope (*)"), "{failure}");
 }
 
@@ -192,7 +192,10 @@ async fn a_hidden_variable_is_created_and_updated() {
             .await,
     );
     let again = refused(api.create(&container, &new_variable("*")).await);
-    assert_eq!((again.class, again.reason), (Class::Blocked, "request_refused"));
+    assert_eq!(
+        (again.class, again.reason.word()),
+        (Class::Blocked, "request_refused")
+    );
     assert!(again.message.contains("already been taken"), "{again}");
 }
 
@@ -201,7 +204,7 @@ async fn what_gitlab_dropped_without_a_word_is_told() {
     let (gitlab, _, container, api) = start().await;
     gitlab.world(|world| world.settings.licensed = false);
     let failure = unclear(api.create(&container, &new_variable("production")).await);
-    assert_eq!(failure.reason, "wrong_variable_answered");
+    assert_eq!(failure.reason.word(), "wrong_variable_answered");
     assert!(failure.message.contains("another scope (*)"), "{failure}");
 }
 
@@ -209,7 +212,10 @@ async fn what_gitlab_dropped_without_a_word_is_told() {
 async fn a_value_that_cannot_be_masked_is_refused() {
     let (gitlab, group, container, api) = start().await;
     let failure = refused(api.update(&container, ID, "*", &Secret::new("short"), "").await);
-    assert_eq!((failure.class, failure.reason), (Class::Blocked, "value_refused"));
+    assert_eq!(
+        (failure.class, failure.reason.word()),
+        (Class::Blocked, "value_refused")
+    );
     assert_eq!(value(&gitlab, group, "*"), OLD);
 }
 
@@ -226,13 +232,13 @@ async fn limits_of_rate_are_waited_for_within_reason() {
     })));
     let failure = api.variables(&container).await.unwrap_err();
     assert_eq!(
-        (failure.class, failure.reason),
+        (failure.class, failure.reason.word()),
         (Class::Incomplete, "gitlab_rate_limited")
     );
     assert!(failure.message.contains("120 seconds"), "{failure}");
     gitlab.fault(Fault::on_any(Effect::answer(Answer::Limited)).times(3));
     assert_eq!(
-        unclear(update(&api, &container, "*").await).reason,
+        unclear(update(&api, &container, "*").await).reason.word(),
         "gitlab_rate_limited"
     );
     assert!(gitlab.waiting_faults().is_empty());
@@ -246,7 +252,7 @@ async fn a_bad_gateway_passes_or_is_told() {
     gitlab.fault(Fault::on_any(Effect::answer(Answer::BadGateway)).times(3));
     let failure = api.variables(&container).await.unwrap_err();
     assert_eq!(
-        (failure.class, failure.reason),
+        (failure.class, failure.reason.word()),
         (Class::Incomplete, "gitlab_error")
     );
     assert!(
@@ -262,10 +268,16 @@ async fn a_web_page_is_no_gitlab() {
     let (gitlab, _, container, api) = start().await;
     gitlab.fault(Fault::on_any(Effect::answer(Answer::Html)));
     let failure = api.variables(&container).await.unwrap_err();
-    assert_eq!((failure.class, failure.reason), (Class::Blocked, "not_gitlab"));
+    assert_eq!(
+        (failure.class, failure.reason.word()),
+        (Class::Blocked, "not_gitlab")
+    );
     assert!(failure.message.contains("HTML"), "{failure}");
     gitlab.fault(Fault::on("PUT", "", Effect::apply_then_answer(Answer::Html)));
-    assert_eq!(unclear(update(&api, &container, "*").await).reason, "not_gitlab");
+    assert_eq!(
+        unclear(update(&api, &container, "*").await).reason.word(),
+        "not_gitlab"
+    );
 }
 
 #[tokio::test]
@@ -313,7 +325,7 @@ async fn a_read_only_instance_refuses_for_now() {
     gitlab.world(|world| world.settings.read_only = true);
     let failure = refused(update(&api, &container, "*").await);
     assert_eq!(
-        (failure.class, failure.reason),
+        (failure.class, failure.reason.word()),
         (Class::Incomplete, "gitlab_read_only")
     );
     assert_eq!(value(&gitlab, group, "*"), OLD);
@@ -337,7 +349,7 @@ async fn a_server_that_is_not_there_refuses_for_certain() {
     gitlab.stop().await;
     let failure = refused(update(&api, &container, "*").await);
     assert_eq!(
-        (failure.class, failure.reason),
+        (failure.class, failure.reason.word()),
         (Class::Incomplete, "gitlab_unreachable")
     );
     assert!(failure.message.contains("refused"), "{failure}");
@@ -376,7 +388,7 @@ async fn tokens_of_each_kind_are_told_apart() {
     for (token, reason) in rows {
         let api = client(&gitlab, token, None).unwrap();
         let failure = refused(update(&api, &container, "*").await);
-        assert_eq!((failure.class, failure.reason), (Class::Blocked, reason));
+        assert_eq!((failure.class, failure.reason.word()), (Class::Blocked, reason));
         assert!(!failure.message.contains(token) && !failure.advice.contains(token));
     }
     let failure = client(&gitlab, &expired, None)
@@ -384,7 +396,7 @@ async fn tokens_of_each_kind_are_told_apart() {
         .token()
         .await
         .unwrap_err();
-    assert_eq!(failure.reason, "token_expired");
+    assert_eq!(failure.reason.word(), "token_expired");
     let oauth = Answer::Custom {
         status: 400,
         headers: BTreeMap::new(),
@@ -413,22 +425,25 @@ async fn what_was_renamed_or_moved_is_told() {
         .variables(&Container::Group("parent/child".into()))
         .await
         .unwrap_err();
-    assert_eq!((failure.class, failure.reason), (Class::Blocked, "group_unknown"));
+    assert_eq!(
+        (failure.class, failure.reason.word()),
+        (Class::Blocked, "group_unknown")
+    );
     let failure = api
         .variables(&Container::Project("99999".into()))
         .await
         .unwrap_err();
-    assert_eq!(failure.reason, "project_unknown");
+    assert_eq!(failure.reason.word(), "project_unknown");
     gitlab.world(|world| {
         world.move_project(project, "parent/renamed/moved");
     });
     let old = Container::Project("parent/renamed/app".into());
-    assert_eq!(api.variables(&old).await.unwrap_err().reason, "moved");
+    assert_eq!(api.variables(&old).await.unwrap_err().reason.word(), "moved");
     let failure = refused(update(&api, &old, "*").await);
-    assert_eq!((failure.class, failure.reason), (Class::Blocked, "moved"));
+    assert_eq!((failure.class, failure.reason.word()), (Class::Blocked, "moved"));
     let wrong = client_at(&gitlab.url().replace("/api/v4", "/api/v3"));
     assert_eq!(
-        wrong.variables(&container).await.unwrap_err().reason,
+        wrong.variables(&container).await.unwrap_err().reason.word(),
         "not_gitlab"
     );
 }
@@ -468,7 +483,7 @@ async fn certificates_are_checked() {
             Err(failure) => {
                 assert!(!works, "{failure:?}");
                 assert_eq!(
-                    (failure.class, failure.reason),
+                    (failure.class, failure.reason.word()),
                     (Class::Blocked, "tls"),
                     "{failure}"
                 );
@@ -484,7 +499,7 @@ async fn a_server_without_tls_is_told_by_name() {
     let api = client_at(&gitlab.url().replace("http://", "https://"));
     let failure = api.variables(&container).await.unwrap_err();
     assert_eq!(
-        (failure.class, failure.reason),
+        (failure.class, failure.reason.word()),
         (Class::Blocked, "tls"),
         "{failure}"
     );

@@ -20,6 +20,7 @@ use planner::KeyId;
 use super::transport::{self, DateReader};
 use crate::clock::ServerClock;
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::secret::{KeyPair, Secret};
 use crate::settings::{AwsAccess, WebIdentity};
 
@@ -64,7 +65,7 @@ impl Connection {
     pub async fn open(access: &AwsAccess) -> Result<Connection, Failure> {
         let http = transport::http_client(access.roots.as_ref()).map_err(|why| {
             Failure::settings(
-                "ca_invalid",
+                Reason::CaInvalid,
                 format!(
                     "the connection to AWS was not opened: the bundle of CA certificates can't be used: {why}"
                 ),

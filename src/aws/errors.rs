@@ -11,6 +11,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::transport::NeverSent;
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 
 const REGION_HINT: &str = " No region is set, so us-east-1 was asked: a key of GovCloud, China or the European Sovereign \
                            Cloud is unknown there. Set AWS_REGION.";
@@ -258,28 +259,28 @@ impl Trouble {
         } = doing;
         match self {
             Trouble::Refused { code, message } if self.is_clock() => Failure::blocked(
-                "clock_skew",
+                Reason::ClockSkew,
                 format!("{undone}: AWS refused the signature's time ({code}: {message})"),
                 "Set the clock of the machine that runs keyturn.",
             ),
             Trouble::Refused { code, message } => refused(doing, code, message),
             Trouble::Server(status) => {
-                Failure::incomplete("aws_error", format!("{undone}: AWS failed with status {status}"))
+                Failure::incomplete(Reason::AwsError, format!("{undone}: AWS failed with status {status}"))
             }
             Trouble::NotAws(status) => Failure {
                 class: Class::Incomplete,
-                reason: "aws_not_aws",
+                reason: Reason::AwsNotAws,
                 message: format!("{undone}: the endpoint did not answer as AWS does (status {status})"),
                 advice: "Check HTTPS_PROXY and AWS_ENDPOINT_URL: something else than AWS gave the answer. Running \
                          again is safe."
                     .to_owned(),
             },
             Trouble::Timeout { .. } => {
-                Failure::incomplete("aws_timeout", format!("{undone}: AWS did not answer in time"))
+                Failure::incomplete(Reason::AwsTimeout, format!("{undone}: AWS did not answer in time"))
             }
             Trouble::Unreachable { detail, .. } => Failure {
                 class: Class::Incomplete,
-                reason: "aws_unreachable",
+                reason: Reason::AwsUnreachable,
                 message: format!("{undone}: AWS could not be reached ({detail})"),
                 advice: "Check the network, HTTPS_PROXY, AWS_REGION and AWS_ENDPOINT_URL, then run again; it is safe."
                     .to_owned(),
@@ -292,31 +293,31 @@ impl Trouble {
                     ""
                 };
                 Failure::blocked(
-                    "tls",
+                    Reason::Tls,
                     format!("{undone}: the server's certificate was not accepted ({detail})"),
                     format!("Name the file of the CA that issued it in AWS_CA_BUNDLE or KEYTURN_CA_FILE.{hint}"),
                 )
             }
             Trouble::NoCredential => Failure::blocked(
-                "no_credential",
+                Reason::NoCredential,
                 format!("{undone}: no AWS credentials were found"),
                 "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or KEYTURN_ID_TOKEN and AWS_ROLE_ARN. keyturn \
                  looked in the environment, the profile (AWS_PROFILE), AWS_WEB_IDENTITY_TOKEN_FILE, the container's \
                  credentials (ECS, EKS) and the instance's role (EC2).",
             ),
             Trouble::CredentialUnusable => Failure::blocked(
-                "credential_unusable",
+                Reason::CredentialUnusable,
                 format!("{undone}: the AWS credentials are set up in a way that can't be used"),
                 "Check AWS_PROFILE, the shared configuration files and AWS_CONTAINER_CREDENTIALS_*.",
             ),
             Trouble::CredentialSource => Failure::incomplete(
-                "credential_source",
+                Reason::CredentialSource,
                 format!("{undone}: the source of the AWS credentials failed or gave none in time"),
             ),
             Trouble::Role { action, why } => {
                 let undone = format!("{undone}: the role could not be assumed");
                 let mut failure = why.failure(Doing { undone: &undone, action, region_is_default });
-                if failure.reason == "access_denied" {
+                if failure.reason == Reason::AccessDenied {
                     failure.advice = format!(
                         "Let the role's trust policy allow {action} to this identity; for a GitLab ID token check the \
                          provider, `aud` and `sub`."
@@ -325,7 +326,7 @@ impl Trouble {
                 failure
             }
             Trouble::Unsendable => Failure::blocked(
-                "invalid_request",
+                Reason::InvalidRequest,
                 format!("{undone}: the request for {action} could not be built"),
                 "Check AWS_REGION and AWS_ENDPOINT_URL.",
             ),
@@ -373,13 +374,13 @@ fn refused(doing: Doing<'_>, code: &str, message: &str) -> Failure {
     let region = if region_is_default { REGION_HINT } else { "" };
     if is_throttle(code) {
         return Failure::incomplete(
-            "aws_throttled",
+            Reason::AwsThrottled,
             format!("{undone}: AWS throttled the request ({code})"),
         );
     }
     if is_unknown(code) {
         return Failure::blocked(
-            "credential_refused",
+            Reason::CredentialRefused,
             format!("{undone}: AWS does not accept the access key ({code})"),
             format!(
                 "The key is deleted, Inactive or of another partition. Give keyturn one that works.{region}"
@@ -388,7 +389,7 @@ fn refused(doing: Doing<'_>, code: &str, message: &str) -> Failure {
     }
     if is_signature(code) {
         return Failure::blocked(
-            "credential_refused",
+            Reason::CredentialRefused,
             format!("{undone}: the secret access key does not belong to the access key id ({code})"),
             "Check that AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are of the same key.",
         );
@@ -396,50 +397,50 @@ fn refused(doing: Doing<'_>, code: &str, message: &str) -> Failure {
     match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
             Failure::blocked(
-                "access_denied",
+                Reason::AccessDenied,
                 format!("{undone}: {action} is not allowed ({message})"),
                 format!("Allow {action} on the user to the identity that runs keyturn."),
             )
         }
         "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Failure::blocked(
-            "credential_expired",
+            Reason::CredentialExpired,
             format!("{undone}: the credentials have expired ({code})"),
             "Give keyturn fresh credentials.",
         ),
         "NoSuchEntity" => Failure::blocked(
-            "user_unknown",
+            Reason::UserUnknown,
             format!("{undone}: {message} ({code})"),
             "Check the name of the IAM user and the account of the credentials.",
         ),
         "ValidationError" | "ValidationException" | "InvalidInput" | "InvalidParameterValue" => {
             Failure::blocked(
-                "invalid_request",
+                Reason::InvalidRequest,
                 format!("{undone}: AWS finds the request invalid ({message})"),
                 "Check the settings, first the name of the IAM user.",
             )
         }
         // The list had a free place, so it was behind, or another run was quicker. No person should delete a key for that.
         "LimitExceeded" | "LimitExceededException" => Failure::incomplete(
-            "quota",
+            Reason::Quota,
             format!(
                 "{undone}: the user has as many access keys as AWS allows, which its list did not show ({message})"
             ),
         ),
         "InvalidIdentityToken" => Failure::blocked(
-            "credential_refused",
+            Reason::CredentialRefused,
             format!("{undone}: AWS does not accept the identity token ({message})"),
             "Check that the IAM identity provider is the issuer of the token, and its audiences.",
         ),
         "RegionDisabledException" => Failure::blocked(
-            "region_disabled",
+            Reason::RegionDisabled,
             format!("{undone}: STS is not active in this region ({code})"),
             "Activate STS for the region in the account's settings, or set AWS_REGION to another.",
         ),
         "EntityTemporarilyUnmodifiable" | "ConcurrentModification" | "IDPCommunicationError" => {
-            Failure::incomplete("aws_busy", format!("{undone}: {message} ({code})"))
+            Failure::incomplete(Reason::AwsBusy, format!("{undone}: {message} ({code})"))
         }
         _ => Failure::blocked(
-            "aws_refused",
+            Reason::AwsRefused,
             format!("{undone}: AWS refused {action} ({code}: {message})"),
             "See the error code in AWS's documentation of the action.",
         ),
@@ -513,7 +514,7 @@ mod tests {
         for (status, code, reason, class) in cases {
             let failure = failure(status, code, "some words");
             assert_eq!(
-                (failure.reason, failure.class),
+                (failure.reason.word(), failure.class),
                 (reason, class),
                 "{status} {code}"
             );
@@ -541,7 +542,7 @@ mod tests {
             "Signature expired: 1 is now earlier than 2",
         );
         assert!(expired.is_clock() && !expired.is_wrong_secret());
-        assert_eq!(expired.failure(DOING).reason, "clock_skew");
+        assert_eq!(expired.failure(DOING).reason.word(), "clock_skew");
         let wrong = refusal(
             403,
             "SignatureDoesNotMatch",
@@ -588,7 +589,7 @@ mod tests {
         let error: SdkError<ListAccessKeysError, HttpResponse> = SdkError::dispatch_failure(source);
         let trouble = Trouble::of(&error);
         assert!(trouble.is_certain());
-        assert_eq!(trouble.failure(DOING).reason, "no_credential");
+        assert_eq!(trouble.failure(DOING).reason.word(), "no_credential");
     }
 
     #[test]
@@ -596,7 +597,7 @@ mod tests {
         let tls = rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer);
         let source = ConnectorError::io(std::io::Error::other(std::io::Error::other(tls)).into());
         let error: SdkError<ListAccessKeysError, HttpResponse> = SdkError::dispatch_failure(source);
-        assert_eq!(Trouble::of(&error).failure(DOING).reason, "tls");
+        assert_eq!(Trouble::of(&error).failure(DOING).reason.word(), "tls");
     }
 
     #[test]
@@ -604,6 +605,9 @@ mod tests {
         let source = ConnectorError::io(std::io::Error::from(std::io::ErrorKind::ConnectionReset).into());
         let error: SdkError<ListAccessKeysError, HttpResponse> = SdkError::dispatch_failure(source);
         assert!(!Trouble::of(&error).is_certain());
-        assert_eq!(Trouble::of(&error).failure(DOING).reason, "aws_unreachable");
+        assert_eq!(
+            Trouble::of(&error).failure(DOING).reason.word(),
+            "aws_unreachable"
+        );
     }
 }

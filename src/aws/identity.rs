@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn refused_credentials_need_a_person() {
         for failure in [CallerFailure::WrongSecret, CallerFailure::UnknownKey] {
-            assert_eq!(failure.into_failure(false).reason, "credential_refused");
+            assert_eq!(failure.into_failure(false).reason.word(), "credential_refused");
         }
     }
 }

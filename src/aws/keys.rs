@@ -16,6 +16,7 @@ use planner::{Key, KeyId, LastUsed, Service, Status, Timestamp};
 use super::connection::{Connection, timeouts};
 use super::errors::{Doing, Trouble};
 use crate::failure::{Failure, Written};
+use crate::reason::Reason;
 use crate::secret::{KeyPair, Secret};
 
 /// CreateAccessKey is sent once and waited for this long.
@@ -77,7 +78,7 @@ impl Connection {
                 if trouble.code() == Some("NoSuchEntity") {
                     let why =
                         format!("{undone}: it is listed, and IAM knows no such key; the list is behind");
-                    return Err(Failure::incomplete("list_behind", why));
+                    return Err(Failure::incomplete(Reason::ListBehind, why));
                 }
                 return Err(self.failure(&trouble, &undone, "iam:GetAccessKeyLastUsed"));
             }
@@ -209,7 +210,7 @@ impl Connection {
         let undone = format!("access key {id} of {user} was not deactivated");
         if trouble.code() == Some("NoSuchEntity") {
             let why = format!("{undone}: there is no such key");
-            return Written::Refused(Failure::incomplete("no_such_key", why));
+            return Written::Refused(Failure::incomplete(Reason::NoSuchKey, why));
         }
         self.unwritten(&trouble, &undone, "iam:UpdateAccessKey", &sent)
     }

@@ -12,6 +12,7 @@ use super::errors::Trouble;
 use super::identity::{Caller, unanswered, who};
 use super::transport::DateReader;
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::secret::KeyPair;
 
 /// Acceptances in a row that make a proof: one data plane of IAM may know a key that the next one doesn't.
@@ -118,7 +119,7 @@ impl Connection {
                 }
                 Ok(caller) => {
                     return Err(Unproved::SomebodyElse(Failure::blocked(
-                        "key_of_somebody_else",
+                        Reason::KeyOfSomebodyElse,
                         format!(
                             "access key {id} was not proved: it is of {}, not of the user {user}",
                             caller.arn
@@ -135,7 +136,10 @@ impl Connection {
                     let pause = if refusals == 1 { FIRST_PAUSE } else { PAUSE };
                     (
                         pause,
-                        Some(Unproved::Refused(Failure::incomplete("key_not_accepted", why))),
+                        Some(Unproved::Refused(Failure::incomplete(
+                            Reason::KeyNotAccepted,
+                            why,
+                        ))),
                     )
                 }
                 Err(trouble) => {

@@ -5,6 +5,7 @@ use aws_config::Region;
 use super::connection::Connection;
 use super::errors::{Doing, Trouble};
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 impl Connection {
     /// The text of a secret, by name or ARN. An ARN's region is the one that is asked.
@@ -26,7 +27,7 @@ impl Connection {
                 .filter(|text| !text.is_empty())
                 .ok_or_else(|| {
                     Failure::blocked(
-                        "secret_binary",
+                        Reason::SecretBinary,
                         format!("{undone}: it holds no text"),
                         "Store it as a text (SecretString), not as bytes.",
                     )
@@ -39,22 +40,22 @@ impl Connection {
         let message = |why: &str| format!("{undone}: {why}");
         match trouble.code() {
             Some("ResourceNotFoundException") => Failure::blocked(
-                "secret_unknown",
+                Reason::SecretUnknown,
                 message("Secrets Manager has no secret of this name, or it has no value"),
                 "Check the name, the region and the account.",
             ),
             Some("InvalidRequestException") => Failure::blocked(
-                "secret_deleted",
+                Reason::SecretDeleted,
                 message("it is marked for deletion, or has no value"),
                 "Restore the secret or name another.",
             ),
             Some("DecryptionFailure" | "KMSAccessDeniedException") => Failure::blocked(
-                "secret_undecryptable",
+                Reason::SecretUndecryptable,
                 message("its KMS key does not decrypt it"),
                 "Allow kms:Decrypt with the secret's key to the identity that runs keyturn.",
             ),
             Some("AccessDeniedException" | "AccessDenied") => Failure::blocked(
-                "access_denied",
+                Reason::AccessDenied,
                 message("secretsmanager:GetSecretValue is not allowed"),
                 "Allow secretsmanager:GetSecretValue on the secret (and kms:Decrypt, if it has a key of its own) to \
                  the identity that runs keyturn.",

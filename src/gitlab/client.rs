@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use super::errors::{self, Cause, Document, Doing};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 use crate::roots::Roots;
 use crate::settings::GitlabAccess;
 
@@ -125,7 +126,7 @@ impl Gitlab {
     pub fn open(access: &GitlabAccess) -> Result<Gitlab, Failure> {
         let mut token = HeaderValue::from_str(access.token.expose()).map_err(|_| {
             Failure::settings(
-                "token_malformed",
+                Reason::TokenMalformed,
                 "GitLab was not asked: the token holds characters that can't be sent",
                 "Check GITLAB_TOKEN for line ends and other characters that are not the token's.",
             )
@@ -136,7 +137,7 @@ impl Gitlab {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(Failure {
                 class: Class::Unexpected,
-                reason: "no_tls_provider",
+                reason: Reason::NoTlsProvider,
                 message: "GitLab was not asked: no TLS provider is installed".to_owned(),
                 advice: "This is a defect of keyturn; report it.".to_owned(),
             });
@@ -155,7 +156,7 @@ impl Gitlab {
         }
         let http = builder.build().map_err(|_| {
             Failure::settings(
-                "tls",
+                Reason::Tls,
                 "GitLab was not asked: TLS can't be set up",
                 "The system may have no certificates of authorities; give them in KEYTURN_CA_FILE. Check the proxy \
                  settings as well.",
@@ -202,7 +203,7 @@ impl Gitlab {
             }
             Ok(_) | Err(()) => {
                 return Err(Failure::settings(
-                    "name_malformed",
+                    Reason::NameMalformed,
                     "GitLab was not asked: the name of a group, project or variable is empty or made of dots",
                     "Check the targets.",
                 ));
@@ -297,7 +298,7 @@ impl Gitlab {
         match self.exchange(request).await {
             Ok(Some(answer)) => Sent::Answered(answer),
             Ok(None) => Sent::Lost(Cause::incomplete(
-                "gitlab_error",
+                Reason::GitlabError,
                 "GitLab's answer is larger than any should be",
             )),
             Err(error) => {
@@ -378,7 +379,7 @@ fn backoff(attempt: u32) -> Option<Duration> {
 fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
     let refuse = || {
         Failure::settings(
-            "ca_file_malformed",
+            Reason::CaFileMalformed,
             "GitLab was not asked: a certificate in the file of authorities can't be read",
             "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE).",
         )
@@ -424,7 +425,10 @@ mod tests {
     fn an_authority_must_be_a_certificate() {
         let pem = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let roots = Roots::parse(pem.into()).unwrap();
-        assert_eq!(authorities(&roots).unwrap_err().reason, "ca_file_malformed");
+        assert_eq!(
+            authorities(&roots).unwrap_err().reason.word(),
+            "ca_file_malformed"
+        );
     }
 
     #[test]

@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::Container;
 use super::client::Answer;
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 use crate::secret::Secret;
 
 /// The most characters of GitLab's texts that are quoted.
@@ -43,13 +44,13 @@ impl Doing<'_> {
 #[derive(Clone, Debug)]
 pub(super) struct Cause {
     pub(super) class: Class,
-    pub(super) reason: &'static str,
+    pub(super) reason: Reason,
     pub(super) text: String,
     pub(super) advice: String,
 }
 
 impl Cause {
-    pub(super) fn blocked(reason: &'static str, text: impl Into<String>, advice: impl Into<String>) -> Cause {
+    pub(super) fn blocked(reason: Reason, text: impl Into<String>, advice: impl Into<String>) -> Cause {
         Cause {
             class: Class::Blocked,
             reason,
@@ -58,7 +59,7 @@ impl Cause {
         }
     }
 
-    pub(super) fn incomplete(reason: &'static str, text: impl Into<String>) -> Cause {
+    pub(super) fn incomplete(reason: Reason, text: impl Into<String>) -> Cause {
         Cause {
             class: Class::Incomplete,
             reason,
@@ -226,7 +227,7 @@ pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause
         429 => return rate_limited(answer.retry_after),
         status @ (408 | 500..=599) => {
             return Cause::incomplete(
-                "gitlab_error",
+                Reason::GitlabError,
                 format!("GitLab answered with HTTP status {status}"),
             );
         }
@@ -238,7 +239,7 @@ pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause
     let said = document.quote();
     match answer.status {
         400 if document.mask_refused() => Cause::blocked(
-            "value_refused",
+            Reason::ValueRefused,
             "GitLab refused the value (value is invalid), by its rule for masked variables",
             "Turn expansion off (raw) or masking off on this variable, or choose a value that can be masked.",
         ),
@@ -247,12 +248,12 @@ pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause
         404 => not_found(answer, &document, container),
         405 if document.says("moved project") => moved(said),
         409 => Cause::blocked(
-            "ambiguous_variable",
+            Reason::AmbiguousVariable,
             format!("GitLab found a conflict: {said}"),
             "Leave one variable with this key and environment scope.",
         ),
         status => Cause::blocked(
-            "request_refused",
+            Reason::RequestRefused,
             format!("GitLab refused the request with HTTP status {status}: {said}"),
             "Change what GitLab names, then run again.",
         ),
@@ -263,12 +264,12 @@ pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause
 fn unauthorized(document: &Document) -> Cause {
     let advice = "Create a new token with the scope api and give it to keyturn.";
     if document.describes("expired") {
-        Cause::blocked("token_expired", "the GitLab token has expired", advice)
+        Cause::blocked(Reason::TokenExpired, "the GitLab token has expired", advice)
     } else if document.describes("revoked") {
-        Cause::blocked("token_revoked", "the GitLab token was revoked", advice)
+        Cause::blocked(Reason::TokenRevoked, "the GitLab token was revoked", advice)
     } else {
         Cause::blocked(
-            "token_refused",
+            Reason::TokenRefused,
             "GitLab does not know the token",
             "Check GITLAB_TOKEN: a personal, group or project access token of this instance. A CI_JOB_TOKEN can't \
              reach variables.",
@@ -279,7 +280,7 @@ fn unauthorized(document: &Document) -> Cause {
 fn forbidden(document: &Document, said: &str, container: Option<&Container>) -> Cause {
     if document.read_only() {
         return Cause::incomplete(
-            "gitlab_read_only",
+            Reason::GitlabReadOnly,
             "the GitLab instance is read-only (maintenance) for now",
         );
     }
@@ -288,7 +289,7 @@ fn forbidden(document: &Document, said: &str, container: Option<&Container>) -> 
         Some("insufficient_scope" | "insufficient_granular_scope")
     ) {
         return Cause::blocked(
-            "token_scope",
+            Reason::TokenScope,
             "the scopes of the GitLab token do not suffice",
             "Create a token with the scope api; read_api can't write variables.",
         );
@@ -299,7 +300,7 @@ fn forbidden(document: &Document, said: &str, container: Option<&Container>) -> 
         None => "a role that permits it",
     };
     Cause::blocked(
-        "token_role",
+        Reason::TokenRole,
         format!("the GitLab token may not do this ({said})"),
         format!("The token needs {role}; reading variables needs it too."),
     )
@@ -313,20 +314,20 @@ fn not_found(answer: &Answer, document: &Document, container: Option<&Container>
     }
     if document.says("Variable Not Found") {
         return Cause::blocked(
-            "variable_unknown",
+            Reason::VariableUnknown,
             "GitLab finds no such variable any more",
             "Find out who removed it; create it again, then run again.",
         );
     }
     match container {
         Some(Container::Group(name)) => Cause::blocked(
-            "group_unknown",
+            Reason::GroupUnknown,
             format!("GitLab shows the token no group {name}"),
             "It is absent, renamed (old paths of groups are not followed) or not visible to the token. Its number \
              survives renaming.",
         ),
         Some(Container::Project(name)) => Cause::blocked(
-            "project_unknown",
+            Reason::ProjectUnknown,
             format!("GitLab shows the token no project {name}"),
             "It is absent or not visible to the token. Its number survives renaming.",
         ),
@@ -336,7 +337,7 @@ fn not_found(answer: &Answer, document: &Document, container: Option<&Container>
 
 fn moved(said: String) -> Cause {
     Cause::blocked(
-        "moved",
+        Reason::Moved,
         said,
         "The project or the GitLab address has moved; redirects are not followed, so that the token goes nowhere \
          else. Use the project's number, and the API root that GitLab shows in CI_API_V4_URL.",
@@ -349,7 +350,7 @@ fn rate_limited(retry_after: Option<Duration>) -> Cause {
         None => String::new(),
     };
     Cause::incomplete(
-        "gitlab_rate_limited",
+        Reason::GitlabRateLimited,
         format!("GitLab limits the rate of requests{wait}"),
     )
 }
@@ -362,7 +363,7 @@ pub(super) fn unexpected(status: u16, html: bool) -> Cause {
         "something that is not GitLab's JSON"
     };
     Cause::blocked(
-        "not_gitlab",
+        Reason::NotGitlab,
         format!("the server answered with {what} (HTTP status {status})"),
         "Is GITLAB_API_URL an API root ending in /api/v4? Does a proxy or a sign-in page stand before it?",
     )
@@ -382,15 +383,15 @@ pub(super) fn of_transport(error: &reqwest::Error) -> Silence {
     let cause = if let Some(text) = tls(error) {
         tls_cause(&text)
     } else if error.is_timeout() {
-        Cause::incomplete("gitlab_timeout", "GitLab did not answer in time")
+        Cause::incomplete(Reason::GitlabTimeout, "GitLab did not answer in time")
     } else if never_sent {
         Cause::incomplete(
-            "gitlab_unreachable",
+            Reason::GitlabUnreachable,
             format!("GitLab can't be reached ({})", innermost(error)),
         )
     } else {
         Cause::incomplete(
-            "gitlab_unreachable",
+            Reason::GitlabUnreachable,
             format!("the connection to GitLab broke ({})", innermost(error)),
         )
     };
@@ -419,7 +420,7 @@ fn tls_cause(text: &str) -> Cause {
     let shown = cut(text);
     if text.contains("CaUsedAsEndEntity") {
         return Cause::blocked(
-            "tls",
+            Reason::Tls,
             "GitLab's certificate is not accepted: it is a certificate of an authority, used as a server's",
             "A self-signed certificate must not say CA:TRUE. Issue a server certificate (CA:FALSE), and give its \
              issuer in KEYTURN_CA_FILE.",
@@ -427,13 +428,13 @@ fn tls_cause(text: &str) -> Cause {
     }
     if text.contains("InvalidMessage") || text.contains("corrupt message") {
         return Cause::blocked(
-            "tls",
+            Reason::Tls,
             "the server does not speak TLS at this address",
             "Check scheme and port of GITLAB_API_URL.",
         );
     }
     Cause::blocked(
-        "tls",
+        Reason::Tls,
         format!("the TLS connection to GitLab is not accepted: {shown}"),
         "If a private authority issued GitLab's certificate, give that authority's certificate (PEM) in \
          KEYTURN_CA_FILE. An expired certificate must be renewed.",
@@ -458,6 +459,7 @@ mod tests {
     use crate::failure::Class;
     use crate::gitlab::Container;
     use crate::gitlab::client::Answer;
+    use crate::reason::Reason;
     use crate::secret::Secret;
 
     fn answer(status: u16, body: &str) -> Answer {
@@ -533,7 +535,7 @@ mod tests {
         ];
         for (status, body, reason) in rows {
             assert_eq!(
-                of_answer(&answer(status, body), Some(&group)).reason,
+                of_answer(&answer(status, body), Some(&group)).reason.word(),
                 reason,
                 "{status} {body}"
             );
@@ -544,7 +546,8 @@ mod tests {
                 &answer(404, r#"{"message":"404 Project Not Found"}"#),
                 Some(&project)
             )
-            .reason,
+            .reason
+            .word(),
             "project_unknown"
         );
     }
@@ -586,10 +589,13 @@ mod tests {
             container: None,
         };
         let later = of_answer(&answer(403, r#"{"message":"403 Forbidden"}"#), None);
-        let failure = Cause::incomplete("gitlab_error", "502")
+        let failure = Cause::incomplete(Reason::GitlabError, "502")
             .then(later)
             .unclear(&doing);
-        assert_eq!((failure.class, failure.reason), (Class::Incomplete, "token_role"));
+        assert_eq!(
+            (failure.class, failure.reason.word()),
+            (Class::Incomplete, "token_role")
+        );
         assert!(failure.message.starts_with("Unknown: 502; a later attempt"));
     }
 }

@@ -7,6 +7,7 @@ use super::client::{Answer, Outcome};
 use super::errors::{self, Cause, Doing};
 use super::{Container, Gitlab};
 use crate::failure::{Class, Failure, Written};
+use crate::reason::Reason;
 use crate::secret::Secret;
 
 /// The most that GitLab returns in one page.
@@ -81,7 +82,7 @@ pub fn find<'a>(variables: &'a [Variable], key: &str, scope: &str) -> Result<Opt
     let first = matches.next();
     if matches.next().is_some() {
         return Err(Failure::blocked(
-            "ambiguous_variable",
+            Reason::AmbiguousVariable,
             format!("{key} was not looked at: there is more than one with the environment scope {scope}"),
             "Leave one variable with this key and environment scope.",
         ));
@@ -202,13 +203,13 @@ impl Gitlab {
                 Some(Err(_)) | None => {
                     if answer.total.is_some_and(|total| total != found.len()) {
                         let changed = "they changed while they were read";
-                        return Err(Cause::incomplete("gitlab_list_changed", changed).failed(&doing));
+                        return Err(Cause::incomplete(Reason::GitlabListChanged, changed).failed(&doing));
                     }
                     return Ok(found);
                 }
             }
         }
-        Err(Cause::incomplete("gitlab_error", "there is no end to their pages").failed(&doing))
+        Err(Cause::incomplete(Reason::GitlabError, "there is no end to their pages").failed(&doing))
     }
 
     /// Replaces value and description of the variable with this key and scope; all else stays as it is.
@@ -330,13 +331,13 @@ pub(super) fn conclude(
             match differs(&variable) {
                 None => Written::Done(variable),
                 Some(Difference::Here(text)) => {
-                    let cause = Cause::incomplete("gitlab_answer_differs", text);
+                    let cause = Cause::incomplete(Reason::GitlabAnswerDiffers, text);
                     Written::Unclear(cause.without(value).unclear(doing))
                 }
                 // Running again would not bring the other one back.
                 Some(Difference::Elsewhere(text)) => {
                     let cause = Cause::blocked(
-                        "wrong_variable_answered",
+                        Reason::WrongVariableAnswered,
                         text,
                         "Compare the variable that GitLab names with what it should hold, and write it anew.",
                     );
@@ -430,7 +431,10 @@ mod tests {
             "production"
         );
         assert!(find(&rows, "K", "prod*").unwrap().is_none());
-        assert_eq!(find(&rows, "L", "*").unwrap_err().reason, "ambiguous_variable");
+        assert_eq!(
+            find(&rows, "L", "*").unwrap_err().reason.word(),
+            "ambiguous_variable"
+        );
         assert_eq!(other_scopes(&rows, "K", "*"), ["production"]);
     }
 

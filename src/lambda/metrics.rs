@@ -73,6 +73,7 @@ fn days(duration: Duration) -> Value {
 mod tests {
     use super::*;
     use crate::failure::Failure;
+    use crate::reason::Reason;
     use crate::report::{Command, Vitals};
 
     const INVOCATION: Invocation<'static> = Invocation {
@@ -82,7 +83,7 @@ mod tests {
     };
 
     fn of(user: Option<&str>, vitals: Vitals) -> Value {
-        let failure = Failure::incomplete("gitlab_unreachable", "nothing was changed");
+        let failure = Failure::incomplete(Reason::GitlabUnreachable, "nothing was changed");
         let rotation = RotationReport::not_opened(user, failure).with_vitals(vitals);
         let report = Report::new(Command::Rotate, rotation);
         let lines = lines(&report, &INVOCATION);

@@ -13,6 +13,7 @@ use serde_json::Value;
 
 use crate::clock::Deadline;
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::report::{Command, Report, RotationReport};
 use crate::rotation::create_budget;
 use crate::run::{RUN_DEADLINE, run};
@@ -29,11 +30,11 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 /// time to settle and two targets four and a half minutes must be left then. The template takes no shorter timeout.
 pub const ENOUGH: Duration = Duration::from_secs(280);
 /// A function in a VPC reaches nothing outside of it by itself, and its requests end in these.
-const UNREACHED: [&str; 4] = [
-    "aws_unreachable",
-    "aws_timeout",
-    "gitlab_unreachable",
-    "gitlab_timeout",
+const UNREACHED: [Reason; 4] = [
+    Reason::AwsUnreachable,
+    Reason::AwsTimeout,
+    Reason::GitlabUnreachable,
+    Reason::GitlabTimeout,
 ];
 const VPC: &str = "A function that is attached to a VPC needs a NAT gateway, or endpoints, to reach IAM, STS, Secrets Manager \
                    and GitLab.";
@@ -86,9 +87,9 @@ async fn invoke(
         Stop::default(),
     );
     let mut report = tokio::select! {
-        (report, _) = running => report,
+        report = running => report,
         () = tokio::time::sleep(left.saturating_sub(LAST_WORD)) => {
-            let failure = Failure::incomplete("out_of_time", "the function's time was over, and a request did not end");
+            let failure = Failure::incomplete(Reason::OutOfTime, "the function's time was over, and a request did not end");
             Report::new(command, RotationReport::not_opened(environment.get("AWS_IAM_USER").map(String::as_str), failure))
         }
     };

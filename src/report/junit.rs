@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Command, Outcome, Report, RotationReport};
+use super::{Command, Outcome, Report, RotationReport, text};
 
 /// One `testsuites` document.
 pub(super) fn document(report: &Report) -> String {
@@ -13,7 +13,7 @@ pub(super) fn document(report: &Report) -> String {
         Command::Plan => "keyturn plan",
     };
     let count = |element: &str| {
-        let ended = |rotation: &&RotationReport| fault(rotation.outcome) == Some(element);
+        let ended = |rotation: &&RotationReport| fault(rotation.outcome()) == Some(element);
         report.rotations.iter().filter(ended).count()
     };
     let counts = format!(
@@ -43,26 +43,24 @@ fn fault(outcome: Outcome) -> Option<&'static str> {
 
 fn test_case(rotation: &RotationReport, command: Command, suite: &str, xml: &mut String) {
     // GitLab shows a test case by its name, and refuses none.
-    let name = if rotation.name.is_empty() {
-        "rotation"
-    } else {
-        &rotation.name
-    };
+    let name = Some(rotation.name())
+        .filter(|name| !name.is_empty())
+        .unwrap_or("rotation");
     let mut text = String::new();
-    rotation.write_text(command, &mut text);
+    text::write(rotation, command, &mut text);
     let text = escaped(&text);
     let name = escaped(name);
     // Writing to a String can't fail.
     let _ = writeln!(xml, "<testcase classname=\"{suite}\" name=\"{name}\">");
     // Of a case that failed GitLab shows the text of the failure. The output of one that passed it leaves out; other readers
     // of JUnit show it.
-    let _ = match fault(rotation.outcome) {
+    let _ = match fault(rotation.outcome()) {
         None => writeln!(xml, "<system-out>{text}</system-out>"),
         Some(element) => writeln!(
             xml,
             "<{element} type=\"{}\" message=\"{}\">{text}</{element}>",
-            escaped(rotation.reason),
-            escaped(&rotation.message)
+            rotation.ending.reason,
+            escaped(&rotation.ending.message)
         ),
     };
     xml.push_str("</testcase>\n");
@@ -93,6 +91,7 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::failure::Failure;
+    use crate::reason::{Class, Reason};
 
     fn report(command: Command, user: &str, failure: Failure) -> Report {
         Report::new(command, RotationReport::not_opened(Some(user), failure))
@@ -113,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_rotation_that_was_cut_short_is_an_error_with_its_reason() {
-        let failure = Failure::incomplete("interrupted", "no answer from \"<gitlab>\"");
+        let failure = Failure::incomplete(Reason::Interrupted, "no answer from \"<gitlab>\"");
         let xml = document(&report(Command::Rotate, "deploy & co", failure));
         assert!(xml.contains("<testsuite name=\"keyturn rotate\" tests=\"1\" failures=\"0\" errors=\"1\">"));
         assert!(xml.contains("<testcase classname=\"keyturn rotate\" name=\"deploy &amp; co\">"));
@@ -128,25 +127,29 @@ mod tests {
         let xml = document(&report(
             Command::Plan,
             "",
-            Failure::settings("token_missing", "no token", "Set it."),
+            Failure::settings(Reason::TokenMissing, "no token", "Set it."),
         ));
         assert!(xml.contains("name=\"rotation\""));
     }
 
     #[test]
     fn a_person_who_must_act_is_a_failure_and_an_ending_as_meant_is_a_pass() {
-        let mut report = report(Command::Retire, "deploy", Failure::incomplete("x", "x"));
-        for (outcome, element, other) in [
-            (Outcome::Blocked, "<failure ", "<error "),
-            (Outcome::Waiting, "<system-out>", "<failure "),
-            (Outcome::Converged, "<system-out>", "<error "),
+        let mut report = report(
+            Command::Retire,
+            "deploy",
+            Failure::incomplete(Reason::Interrupted, "x"),
+        );
+        for (class, element, other) in [
+            (Class::Blocked, "<failure ", "<error "),
+            (Class::Waiting, "<system-out>", "<failure "),
+            (Class::Converged, "<system-out>", "<error "),
         ] {
             for rotation in &mut report.rotations {
-                rotation.outcome = outcome;
+                rotation.ending.class = class;
             }
             let xml = document(&report);
-            assert!(xml.contains(element), "{outcome:?}: {xml}");
-            assert!(!xml.contains(other), "{outcome:?}: {xml}");
+            assert!(xml.contains(element), "{class:?}: {xml}");
+            assert!(!xml.contains(other), "{class:?}: {xml}");
         }
     }
 }

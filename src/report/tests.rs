@@ -7,8 +7,9 @@ use planner::{
     Proof, Run, SecretHalf, SecretValue, Service, Settings, Status, Target, Timestamp, Wait,
 };
 
-use super::{Command, Ending, Performed, Report, RotationReport, Vitals};
+use super::{Command, Ending, Performed, Report, RotationReport, Subject, Vitals};
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 /// 2026-11-22T03:00:00Z.
 const NOW: Timestamp = Timestamp(1_795_316_400);
@@ -112,17 +113,14 @@ fn opened(
     ending: Ending,
 ) -> Report {
     let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
-    let rotation = RotationReport::new(
-        "deploy".to_owned(),
-        "123456789012".to_owned(),
-        facts,
-        &policy(),
-        texts(targets),
-        steps,
-        texts(warnings),
-        None,
-        ending,
-    );
+    let subject = Subject {
+        user: "deploy".to_owned(),
+        account: "123456789012".to_owned(),
+    };
+    let rotation = RotationReport::new(subject, ending)
+        .with_state(texts(targets), facts, &policy())
+        .with_steps(steps)
+        .with_warnings(texts(warnings));
     Report::new(command, rotation)
 }
 
@@ -196,7 +194,7 @@ fn every_ending_that_a_person_must_resolve() {
 
 #[test]
 fn every_ending_of_a_run_that_was_cut_short() {
-    let trouble = Failure::incomplete("gitlab_timeout", "GitLab did not answer in time");
+    let trouble = Failure::incomplete(Reason::GitlabTimeout, "GitLab did not answer in time");
     let mut all: Vec<Ending> = [
         Incomplete::Interrupted,
         Incomplete::OutOfTime,
@@ -217,7 +215,7 @@ fn every_ending_of_a_run_that_was_cut_short() {
 #[test]
 fn a_failure_of_each_class_before_the_rotation_was_opened() {
     let settings = Failure::settings(
-        "token_missing",
+        Reason::TokenMissing,
         "no key was looked at: GITLAB_TOKEN is not set",
         "Set it.",
     );
@@ -227,18 +225,18 @@ fn a_failure_of_each_class_before_the_rotation_was_opened() {
 
     let unexpected = Failure {
         class: crate::failure::Class::Unexpected,
-        reason: "unexpected",
+        reason: Reason::Unexpected,
         message: "the step was not performed: there is no such target".to_owned(),
         advice: "Report this as a defect.".to_owned(),
     };
     let others = [
         Failure::blocked(
-            "token_expired",
+            Reason::TokenExpired,
             "no key was looked at: the GitLab token has expired",
             "Create one.",
         ),
         Failure::incomplete(
-            "gitlab_timeout",
+            Reason::GitlabTimeout,
             "no key was looked at: GitLab did not answer in time",
         ),
         unexpected,
@@ -317,4 +315,35 @@ fn two_targets_of_which_one_is_torn_or_unread() {
         ),
     ];
     forms("two_targets", &reports);
+}
+
+#[test]
+fn the_worst_of_several_rotations_decides_the_exit_code() {
+    let named = |user: &str, ending: Ending| {
+        let subject = Subject {
+            user: user.to_owned(),
+            account: String::new(),
+        };
+        RotationReport::new(subject, ending)
+    };
+    let all = [
+        ("fine", Ending::converged(None), 0),
+        ("waits", Ending::waiting(Wait::Quiet { until: NOW }), 0),
+        (
+            "misconfigured",
+            Failure::settings(Reason::Policy, "nothing", "Set it.").into(),
+            2,
+        ),
+        ("defect", Ending::unexpected("the run ended"), 1),
+        ("late", Ending::incomplete(Incomplete::OutOfTime), 4),
+        ("person", Ending::blocked(Block::AllHidden), 3),
+    ];
+    let mut rotations = Vec::new();
+    for (user, ending, exit) in all {
+        rotations.insert(0, named(user, ending));
+        let report = Report::of(Command::Rotate, rotations.clone());
+        assert_eq!(report.exit().code(), exit, "{user}");
+    }
+    forms("several", &[Report::of(Command::Rotate, rotations)]);
+    assert_eq!(Report::of(Command::Rotate, Vec::new()).exit().code(), 0);
 }

@@ -18,7 +18,8 @@ use crate::aws::Connection;
 use crate::clock::Deadline;
 use crate::failure::Failure;
 use crate::gitlab::{Gitlab, Variable, Version};
-use crate::report::{Command, Ending, Outcome, Performed, RotationReport};
+use crate::reason::Reason;
+use crate::report::{Command, Ending, Performed, RotationReport, Subject};
 use crate::secret::{KeyPair, Secret};
 use crate::settings::RotationSpec;
 use crate::stop::Stop;
@@ -144,7 +145,7 @@ impl Rotation {
     fn not_done(&mut self, step: Step, not_done: NotDone) -> Told {
         let cause = not_done.failure().cause();
         let told = match &not_done {
-            NotDone::Refused(failure) if failure.reason == "access_denied" => Told::Denied,
+            NotDone::Refused(failure) if failure.reason == Reason::AccessDenied => Told::Denied,
             NotDone::Refused(_) => Told::Refused(cause),
             NotDone::Unclear(_) => Told::Unknown(cause),
         };
@@ -157,7 +158,7 @@ impl Rotation {
 
     /// Keeps why a look showed nothing.
     fn unseen(&mut self, failure: Failure) {
-        let refused = failure.reason == "credential_refused";
+        let refused = failure.reason == Reason::CredentialRefused;
         self.reconciler.unseen(if refused {
             Unseen::SignerRefused
         } else {
@@ -165,7 +166,7 @@ impl Rotation {
         });
         self.blind = Some(if refused && self.reconciler.run.switched {
             Failure::incomplete(
-                "key_not_live",
+                Reason::KeyNotLive,
                 format!(
                     "{}, and STS did: it is new, and IAM may need longer",
                     failure.message
@@ -236,14 +237,9 @@ impl Rotation {
                 why @ (Incomplete::UnclearCreate | Incomplete::Unverified | Incomplete::UnclearWrite),
             ) => Ending::incomplete(why).because(self.trouble.as_ref()),
             Verdict::Incomplete(why) => Ending::incomplete(why),
-            Verdict::Look(step) | Verdict::Do(step) => Ending {
-                outcome: Outcome::Failed,
-                reason: "unexpected",
-                message: format!("the run ended before it could {step}"),
-                advice: "Run again, and report this as a defect.".to_owned(),
-                settings: false,
-                next_run: None,
-            },
+            Verdict::Look(step) | Verdict::Do(step) => {
+                Ending::unexpected(format!("the run ended before it could {step}"))
+            }
         }
     }
 
@@ -294,17 +290,15 @@ impl Rotation {
 
     fn report(self, facts: Option<&Facts>, ending: Ending) -> RotationReport {
         let targets = self.spec.targets.iter().map(ToString::to_string).collect();
-        RotationReport::new(
-            self.user,
-            self.account,
-            facts,
-            &self.policy,
-            targets,
-            self.steps,
-            self.warnings.kept(),
-            self.token_left,
-            ending,
-        )
+        let subject = Subject {
+            user: self.user,
+            account: self.account,
+        };
+        RotationReport::new(subject, ending)
+            .with_state(targets, facts, &self.policy)
+            .with_steps(self.steps)
+            .with_warnings(self.warnings.kept())
+            .with_token_left(self.token_left)
     }
 
     /// What the journal calls this rotation: users of two accounts may have one name.

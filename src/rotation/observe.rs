@@ -10,6 +10,7 @@ use super::Rotation;
 use crate::aws::{Answer, CallerKind};
 use crate::failure::Failure;
 use crate::gitlab::{Variable, find, marker, other_scopes};
+use crate::reason::Reason;
 use crate::report::Command;
 use crate::secret::{KeyPair, Secret};
 
@@ -144,7 +145,7 @@ impl Rotation {
     fn clocks(&self) -> Result<Clocks, Failure> {
         let missing = |server: &str| {
             Failure::incomplete(
-                "no_date",
+                Reason::NoDate,
                 format!("nothing was changed: the answers of {server} carry no usable Date"),
             )
         };
@@ -255,7 +256,7 @@ impl Rotation {
                 Answer::NotAccepted => {
                     inconclusive = true;
                     self.inconclusive = Some(Failure::incomplete(
-                        "key_not_live",
+                        Reason::KeyNotLive,
                         format!(
                             "nothing was changed: STS does not accept {id} yet, so it can't be told whose the secret is"
                         ),
@@ -315,7 +316,7 @@ fn in_scope(variables: &[Variable], key: &str, scope: &str) -> Result<Option<Var
     let others = other_scopes(variables, key, scope);
     if found.is_none() && !others.is_empty() {
         return Err(Failure::blocked(
-            "ambiguous_variable",
+            Reason::AmbiguousVariable,
             format!(
                 "nothing was changed: {key} has no scope {scope}, only {}",
                 others.join(", ")
@@ -325,7 +326,7 @@ fn in_scope(variables: &[Variable], key: &str, scope: &str) -> Result<Option<Var
     }
     if let Some(variable) = found.as_ref().filter(|variable| variable.is_reference()) {
         return Err(Failure::blocked(
-            "reference",
+            Reason::Reference,
             format!(
                 "nothing was changed: {} refers to another variable, and writing would cut that link",
                 variable.key

@@ -12,6 +12,7 @@ use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
 use crate::gitlab::{Gitlab, Version, find, marker};
+use crate::reason::Reason;
 use crate::report::Command;
 use crate::secret::KeyPair;
 use crate::settings::{RotationSpec, Settings};
@@ -48,7 +49,7 @@ impl Rotation {
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
             return Err(Failure::blocked(
-                "gitlab_too_old",
+                Reason::GitlabTooOld,
                 format!(
                     "nothing was changed: this is GitLab {version}, which may overwrite the variable of another scope"
                 ),
@@ -148,7 +149,7 @@ async fn signer(
 fn user_of(spec: &RotationSpec, caller: &Caller) -> Result<String, Failure> {
     match (&caller.kind, &spec.user) {
         (CallerKind::Root, _) => Err(Failure::blocked(
-            "root_refused",
+            Reason::RootRefused,
             format!(
                 "no key was looked at: the credentials are those of the root user of account {}",
                 caller.account
@@ -160,7 +161,7 @@ fn user_of(spec: &RotationSpec, caller: &Caller) -> Result<String, Failure> {
         }
         (CallerKind::User { name }, None) => Ok(name.clone()),
         (CallerKind::Role { .. } | CallerKind::Other, None) => Err(Failure::settings(
-            "user_missing",
+            Reason::UserMissing,
             format!(
                 "no key was looked at: {} is no IAM user, so there is no user to default to",
                 caller.arn
@@ -180,7 +181,7 @@ pub(super) fn user_missing(spec: &RotationSpec, user: &str, facts: &Facts) -> Op
         return None;
     }
     Some(Failure::settings(
-        "user_missing",
+        Reason::UserMissing,
         format!(
             "nothing was changed: the variables hold no key of {user}, who signs this run, and nothing says whose key is to \
              be written there"
@@ -203,7 +204,7 @@ async fn check_token(
     if writes && !token.may_write() {
         return Err(Failure {
             class: Class::Blocked,
-            reason: "token_scope",
+            reason: Reason::TokenScope,
             message: format!(
                 "nothing was changed: the token {:?} lacks the scope api",
                 token.name
@@ -219,7 +220,7 @@ async fn check_token(
     // It must not end between the two halves of a pair: no run could complete that one until a person renews it.
     if writes && left <= deadline.left() {
         return Err(Failure::blocked(
-            "token_expires",
+            Reason::TokenExpires,
             format!(
                 "nothing was changed: the token {:?} expires before this run may end",
                 token.name

@@ -6,6 +6,7 @@ use super::budget::PROOF_BUDGET;
 use super::{Rotation, observe};
 use crate::failure::{Failure, Written};
 use crate::gitlab::{NewVariable, Variable, Version, find, marker};
+use crate::reason::Reason;
 use crate::secret::{KeyPair, Secret};
 use crate::settings::TargetSpec;
 
@@ -104,7 +105,7 @@ impl Rotation {
         let held = planner::holdings(facts, &self.policy);
         let all_dead = held.iter().all(|(holds, _)| *holds == planner::Holds::Unknown);
         match self.aws.may_retire(&self.user).await {
-            Err(failure) if all_dead && failure.reason == "access_denied" => {
+            Err(failure) if all_dead && failure.reason == Reason::AccessDenied => {
                 self.warnings
                     .say(format!("{}, and one is needed all the same", failure.message));
             }
@@ -114,7 +115,7 @@ impl Rotation {
         if self.time_left() < TimeLeft::Ample {
             let late =
                 "no key was created: IAM took so long to answer that there is no time to prove and write one";
-            return Err(NotDone::Refused(Failure::incomplete("out_of_time", late)));
+            return Err(NotDone::Refused(Failure::incomplete(Reason::OutOfTime, late)));
         }
         Ok(())
     }
@@ -145,7 +146,7 @@ impl Rotation {
             // The canary is also the proof that this server keeps descriptions, which the markers need.
             Ok(variable) if variable.description.as_deref() != Some(JOURNAL_DESCRIPTION) => {
                 return Err(NotDone::Refused(Failure::blocked(
-                    "no_descriptions",
+                    Reason::NoDescriptions,
                     "no key was created: this GitLab does not keep the descriptions of variables",
                     "Use GitLab 16.9 or newer.",
                 )));
@@ -296,7 +297,7 @@ struct Attributes {
 pub(super) fn unexpected(why: &str) -> Failure {
     Failure {
         class: crate::failure::Class::Unexpected,
-        reason: "unexpected",
+        reason: Reason::Unexpected,
         message: format!("the step was not performed: {why}"),
         advice: "Report this as a defect.".to_owned(),
     }

@@ -11,6 +11,7 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use super::Rotation;
 use crate::clock::Deadline;
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::report::Ending;
 use crate::stop::Stop;
 
@@ -83,9 +84,9 @@ impl Rotation {
     /// The same, when it is not known whether the last step was done.
     pub(super) fn cut_short(&self, step: Step) -> Ending {
         let (reason, why) = if self.stop.asked() {
-            ("interrupted", "the run was asked to stop")
+            (Reason::Interrupted, "the run was asked to stop")
         } else {
-            ("out_of_time", "the time of the run was over")
+            (Reason::OutOfTime, "the time of the run was over")
         };
         Ending::from(Failure::incomplete(
             reason,

@@ -7,6 +7,7 @@ use reqwest::Url;
 use super::raw::Raw;
 use super::value::{api_url, bad, refused};
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::roots::Roots;
 use crate::secret::Secret;
 use crate::warnings::Warnings;
@@ -90,7 +91,7 @@ fn web_identity(raw: &Raw) -> Result<Option<WebIdentity>, Failure> {
     };
     let Some(role_arn) = raw.aws_role_arn.clone() else {
         return Err(refused(
-            "role_missing",
+            Reason::RoleMissing,
             "KEYTURN_ID_TOKEN is set and AWS_ROLE_ARN is not",
             "Set AWS_ROLE_ARN to the role that trusts GitLab's OIDC token, or unset KEYTURN_ID_TOKEN.",
         ));
@@ -104,7 +105,7 @@ fn web_identity(raw: &Raw) -> Result<Option<WebIdentity>, Failure> {
     }
     if !is_header_text(&token) {
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             "KEYTURN_ID_TOKEN holds blanks, line ends or letters that no token has",
             "Take it from `id_tokens:` of the job.",
         ));
@@ -125,7 +126,7 @@ fn token(raw: &Raw) -> Result<Secret, Failure> {
             ),
         };
         return Err(refused(
-            "token_missing",
+            Reason::TokenMissing,
             places,
             format!(
                 "{advice}: a token with scope api, of an Owner of the group or a Maintainer of the project. A \
@@ -135,7 +136,7 @@ fn token(raw: &Raw) -> Result<Secret, Failure> {
     };
     if !is_header_text(&token) {
         return Err(refused(
-            "token_malformed",
+            Reason::TokenMalformed,
             "GITLAB_TOKEN holds blanks, line ends or letters that no token has",
             "Set it again, to the token alone.",
         ));
@@ -172,21 +173,21 @@ fn api(raw: &Raw, warnings: &Warnings) -> Result<Url, Failure> {
 fn roots(name: &str, path: &str) -> Result<Roots, Failure> {
     if path.contains("-----BEGIN") {
         return Err(refused(
-            "ca_file",
+            Reason::CaFile,
             format!("{name} holds a certificate instead of the path of a file with it"),
             "Make it a variable of type File.",
         ));
     }
     let pem = std::fs::read(Path::new(path)).map_err(|error| {
         refused(
-            "ca_file",
+            Reason::CaFile,
             format!("the file {path} that {name} names can't be read: {error}"),
             format!("Give {name} the path of a readable PEM file, or unset it."),
         )
     })?;
     Roots::parse(pem).ok_or_else(|| {
         refused(
-            "ca_file",
+            Reason::CaFile,
             format!("the file {path} that {name} names holds no PEM certificate, or a broken one"),
             "It must hold one or more blocks from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----.",
         )

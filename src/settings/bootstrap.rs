@@ -8,6 +8,7 @@ use super::access::AwsAccess;
 use super::value::{log, parsed, refused};
 use super::{misplaced, read};
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 /// The first stage of the settings.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Bootstrap {
         let raw = read(environment)?;
         if raw.keyturn_config.is_some() {
             return Err(refused(
-                "config_unsupported",
+                Reason::ConfigUnsupported,
                 "KEYTURN_CONFIG is not supported in this version",
                 "Unset it and give the settings of one rotation in the environment or in a secret; \
                  for several, use a job each.",

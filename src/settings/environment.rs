@@ -11,6 +11,7 @@ use std::process::Command;
 
 use super::raw;
 use crate::failure::{Class, Failure};
+use crate::reason::Reason;
 
 /// Carries the warnings of the first process to the second, whose environment no longer shows what was wrong with it. Its
 /// presence also says that this is the second process.
@@ -75,7 +76,7 @@ pub fn clean_or_exec() -> Result<Normalised, Failure> {
     if normalised.successor {
         return Err(Failure {
             class: Class::Unexpected,
-            reason: "environment_not_clean",
+            reason: Reason::EnvironmentNotClean,
             message: format!(
                 "no key was looked at: the environment was cleaned, and {names} is unclean again"
             ),
@@ -94,7 +95,7 @@ pub fn clean_or_exec() -> Result<Normalised, Failure> {
         Err(error) => error,
     };
     Err(Failure::settings(
-        "environment_not_clean",
+        Reason::EnvironmentNotClean,
         format!("no key was looked at: keyturn could not start itself again in a clean environment: {error}"),
         format!("Correct these variables (blanks around the value, empty, or not for the AWS SDK): {names}."),
     ))
@@ -183,7 +184,7 @@ impl Normalised {
         if name.starts_with("AWS_") || name.starts_with("KEYTURN_") || raw::known(&name).is_some() {
             self.problem.get_or_insert_with(|| {
                 Failure::settings(
-                    "not_utf8",
+                    Reason::NotUtf8,
                     format!("no key was looked at: {name} is not UTF-8 text"),
                     format!("Set {name} again; its value probably holds bytes that were pasted or decoded by mistake."),
                 )

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::raw;
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 /// Settings that are secrets, or hold them.
 const SECRETS: [&str; 4] = [
@@ -36,7 +37,7 @@ pub(super) fn check(settings: &BTreeMap<String, String>) -> Result<(), Failure> 
         let holds_one = secrets.iter().any(|secret| value.contains(secret));
         if holds_one || holds_token(value) || is_content(name, value) {
             return Err(Failure::settings(
-                "secret_in_setting",
+                Reason::SecretInSetting,
                 format!("no key was looked at: {name} holds a secret, so it is not shown"),
                 format!(
                     "Set {name} to the name that it is for, and replace the secret if this was logged elsewhere."
@@ -89,7 +90,7 @@ mod tests {
                 (name.to_owned(), value.clone()),
             ]);
             let failure = check(&settings).unwrap_err();
-            assert_eq!(failure.reason, "secret_in_setting", "{name}");
+            assert_eq!(failure.reason.word(), "secret_in_setting", "{name}");
             let said = failure.message + &failure.advice;
             assert!(!said.contains(SECRET) && !said.contains(TOKEN) && !said.contains("abcdefghij"));
         }

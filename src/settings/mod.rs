@@ -83,7 +83,7 @@ pub fn warn_of_unknown(environment: &BTreeMap<String, String>, warnings: &Warnin
 fn read(source: &BTreeMap<String, String>) -> Result<Raw, Failure> {
     Raw::read(source).map_err(|error| Failure {
         class: Class::Unexpected,
-        reason: "settings_unreadable",
+        reason: crate::reason::Reason::SettingsUnreadable,
         message: format!("no key was looked at: {error}"),
         advice: "This is a defect of keyturn; please report it.".to_owned(),
     })

@@ -7,6 +7,7 @@ use planner::{Bounds, PolicyError, ValidSettings};
 use super::raw::Raw;
 use super::value::{boolean, duration, human, parsed, refused};
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 /// What the planner decides by. `journal`: an intent record is kept.
 pub(super) fn policy(raw: &Raw, journal: bool) -> Result<ValidSettings, Failure> {
@@ -46,7 +47,7 @@ pub(super) fn policy(raw: &Raw, journal: bool) -> Result<ValidSettings, Failure>
     };
     ValidSettings::new(settings, Bounds::DEFAULT).map_err(|contradiction| {
         refused(
-            "policy",
+            Reason::Policy,
             arithmetic(&contradiction),
             "Change KEYTURN_GRACE, KEYTURN_LONGEST_JOB, KEYTURN_ROTATE_AFTER, KEYTURN_DELETE_AFTER or \
              KEYTURN_MAX_AGE until it holds.",

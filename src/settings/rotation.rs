@@ -10,6 +10,7 @@ use super::raw::Raw;
 use super::value::{Rule, Scope, VariableName, bad, boolean, duration, human, parsed, path, refused, user};
 use crate::failure::Failure;
 use crate::gitlab::Container;
+use crate::reason::Reason;
 
 const JOURNAL: &str = "KEYTURN_JOURNAL";
 /// How long a new key is proved, unless the user says otherwise.
@@ -113,7 +114,7 @@ fn containers(raw: &Raw) -> Result<Vec<Container>, Failure> {
     let all: Vec<Container> = group.into_iter().chain(project.map(Container::Project)).collect();
     if all.is_empty() {
         return Err(refused(
-            "no_target",
+            Reason::NoTarget,
             "neither GITLAB_GROUP_ID nor GITLAB_PROJECT_ID says where the variables are",
             "Set one or both, to the number or the full path of the group or project.",
         ));
@@ -157,7 +158,7 @@ fn distinct(id: &VariableName, secret: &VariableName, journal: Option<&VariableN
     match clash {
         None => Ok(()),
         Some((name, roles)) => Err(refused(
-            "same_variable",
+            Reason::SameVariable,
             format!("the variable {name} would hold {roles}"),
             "Give each a name of its own: KEYTURN_ACCESS_KEY_ID_VARIABLE, \
              KEYTURN_SECRET_ACCESS_KEY_VARIABLE, KEYTURN_JOURNAL.",
@@ -182,7 +183,7 @@ fn both_named(raw: &Raw) -> Result<(), Failure> {
         (Some(_), Some(_)) | (None, None) => return Ok(()),
     };
     Err(refused(
-        "half_pair_named",
+        Reason::HalfPairNamed,
         format!("{set} is set and {missing} is not, so they would name halves of two pairs"),
         format!("Set {missing} too, or unset {set}."),
     ))
@@ -192,7 +193,7 @@ fn settle(raw: &Raw) -> Result<Duration, Failure> {
     let settle = parsed("KEYTURN_SETTLE", raw.keyturn_settle.as_deref(), duration)?.unwrap_or(DEFAULT_SETTLE);
     if settle > LONGEST_SETTLE {
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             format!(
                 "KEYTURN_SETTLE={} exceeds {}, the time that a run keeps for proving a key",
                 human(settle),

@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::environment::trimmed;
 use super::raw::{self, Source};
 use crate::failure::Failure;
+use crate::reason::Reason;
 use crate::secret::Secret;
 use crate::warnings::Warnings;
 
@@ -37,7 +38,7 @@ impl SecretJson {
         // The parser's own message may quote the text, so it is dropped.
         let Ok(Value::Object(members)) = serde_json::from_str::<Value>(trimmed(text.expose())) else {
             return Err(Failure::settings(
-                "secret_not_json",
+                Reason::SecretNotJson,
                 "no key was looked at: the string of the secret that KEYTURN_SECRET_ID names is not a JSON object",
                 "Store one, such as {\"GITLAB_TOKEN\": \"…\", \"GITLAB_GROUP_ID\": \"42\"}, as the secret's string.",
             ));
@@ -64,7 +65,7 @@ impl SecretJson {
                 Value::String(value) => trimmed(&value).to_owned(),
                 Value::Array(_) | Value::Object(_) => {
                     return Err(Failure::settings(
-                        "secret_value",
+                        Reason::SecretValue,
                         format!("no key was looked at: {name} in the secret is a list or an object"),
                         format!("Make {name} a string, a number or a boolean."),
                     ));
@@ -109,7 +110,7 @@ mod tests {
             "null",
         ] {
             let failure = parse(text).unwrap_err();
-            assert_eq!(failure.reason, "secret_not_json", "{text}");
+            assert_eq!(failure.reason.word(), "secret_not_json", "{text}");
             assert!(!format!("{failure:?}").contains("hunter2"), "{text}");
         }
     }
@@ -138,7 +139,7 @@ mod tests {
     fn a_setting_that_is_a_list_or_an_object_is_refused_by_name_only() {
         for json in ["[\"hunter2\"]", "{\"a\":\"hunter2\"}"] {
             let failure = parse(&format!("{{\"GITLAB_TOKEN\": {json}}}")).unwrap_err();
-            assert_eq!(failure.reason, "secret_value");
+            assert_eq!(failure.reason.word(), "secret_value");
             assert!(failure.message.contains("GITLAB_TOKEN") && !format!("{failure:?}").contains("hunter2"));
         }
     }

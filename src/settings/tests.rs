@@ -152,7 +152,7 @@ fn one_name_of_a_pair_is_refused_without_the_other() {
     for (set, missing) in [(names[0], names[1]), (names[1], names[0])] {
         let failure = with(&[(set, "PROD"), (missing, "")]).unwrap_err();
         assert_eq!(
-            (failure.class, failure.reason),
+            (failure.class, failure.reason.word()),
             (Class::Settings, "half_pair_named")
         );
         assert!(
@@ -220,7 +220,7 @@ fn a_bad_value_is_refused_by_name_with_advice() {
     ] {
         let failure = with(&[(name, value)]).unwrap_err();
         assert_eq!(
-            (failure.class, failure.reason),
+            (failure.class, failure.reason.word()),
             (Class::Settings, reason),
             "{name}={value}: {failure}"
         );
@@ -252,7 +252,7 @@ fn settings_that_contradict_each_other_come_with_the_arithmetic() {
 fn a_missing_token_is_looked_for_in_the_secret_when_there_is_one() {
     let group = ("GITLAB_GROUP_ID", "42");
     let failure = of(&environment(&[group]), None).unwrap_err();
-    assert_eq!(failure.reason, "token_missing");
+    assert_eq!(failure.reason.word(), "token_missing");
     assert!(failure.message.ends_with("GITLAB_TOKEN is not set"), "{failure}");
 
     let named = environment(&[group, ("KEYTURN_SECRET_ID", "ci/keyturn")]);
@@ -267,7 +267,7 @@ fn a_missing_token_is_looked_for_in_the_secret_when_there_is_one() {
 fn a_token_that_no_header_can_carry_is_refused_and_not_quoted() {
     for token in ["hunter2\nhunter3", "hunter2 x", "hünter2", "hunter2\u{7f}"] {
         let failure = with(&[("GITLAB_TOKEN", token)]).unwrap_err();
-        assert_eq!(failure.reason, "token_malformed");
+        assert_eq!(failure.reason.word(), "token_malformed");
         assert!(!format!("{failure:?}").contains("nter2"), "{failure:?}");
     }
 }
@@ -287,7 +287,7 @@ fn without_a_group_and_a_project_there_is_nothing_to_do() {
         &[("GITLAB_TOKEN", "t"), ("GITLAB_GROUP_ID", "")],
     ] {
         let failure = of(&environment(rows), None).unwrap_err();
-        assert_eq!(failure.reason, "no_target");
+        assert_eq!(failure.reason.word(), "no_target");
     }
 }
 
@@ -393,7 +393,8 @@ fn certificates_are_read_and_the_runners_own_are_for_gitlab_only() {
     assert_eq!(
         Bootstrap::from(&environment(&[("AWS_CA_BUNDLE", "/nonexistent/ca.pem")]))
             .unwrap_err()
-            .reason,
+            .reason
+            .word(),
         "ca_file"
     );
 
@@ -412,7 +413,10 @@ fn certificates_are_read_and_the_runners_own_are_for_gitlab_only() {
     ] {
         let file = Pem::holding(name, text);
         assert_eq!(
-            with(&[("KEYTURN_CA_FILE", file.path())]).unwrap_err().reason,
+            with(&[("KEYTURN_CA_FILE", file.path())])
+                .unwrap_err()
+                .reason
+                .word(),
             "ca_file",
             "{name}"
         );
@@ -460,7 +464,7 @@ fn an_id_token_needs_its_role_and_is_not_quoted() {
 fn a_file_of_several_rotations_is_refused() {
     let failure = Bootstrap::from(&environment(&[("KEYTURN_CONFIG", "keyturn.toml")])).unwrap_err();
     assert_eq!(
-        (failure.class, failure.reason),
+        (failure.class, failure.reason.word()),
         (Class::Settings, "config_unsupported")
     );
 }

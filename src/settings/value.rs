@@ -8,6 +8,7 @@ use reqwest::Url;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
 use crate::failure::Failure;
+use crate::reason::Reason;
 
 /// What a value must be, for whoever gave another.
 pub(super) type Rule = &'static str;
@@ -89,14 +90,14 @@ impl fmt::Display for Scope {
 }
 
 /// A setting that can't be used. The first words say what did not happen.
-pub(super) fn refused(reason: &'static str, why: impl fmt::Display, advice: impl Into<String>) -> Failure {
+pub(super) fn refused(reason: Reason, why: impl fmt::Display, advice: impl Into<String>) -> Failure {
     Failure::settings(reason, format!("no key was looked at: {why}"), advice)
 }
 
 /// A value that breaks the rule of its setting.
 pub(super) fn bad(name: &str, value: &str, rule: Rule) -> Failure {
     refused(
-        "bad_setting",
+        Reason::BadSetting,
         format!("{name}={value:?} can't be used"),
         format!("{name} must be {rule}."),
     )
@@ -185,7 +186,7 @@ pub(super) fn api_url(name: &str, text: &str) -> Result<Url, Failure> {
     // Before the host there may be a password.
     if text.contains('@') {
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             format!("{name} holds an @"),
             format!("{name} must be {RULE}, without user."),
         ));
@@ -196,7 +197,7 @@ pub(super) fn api_url(name: &str, text: &str) -> Result<Url, Failure> {
     if !["http", "https"].contains(&url.scheme()) || url.query().is_some() || url.fragment().is_some() {
         // After a question mark there may be a token.
         return Err(refused(
-            "bad_setting",
+            Reason::BadSetting,
             format!("{name} is no plain http or https URL"),
             format!("{name} must be {RULE}, without query or fragment."),
         ));

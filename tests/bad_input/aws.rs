@@ -18,6 +18,16 @@ async fn a_role_has_to_be_told_the_user() {
 }
 
 #[tokio::test]
+async fn a_user_that_no_target_knows_is_not_rotated_by_default() {
+    let (lab, _) = start().await;
+    let policy = policy("self-rotation").unwrap();
+    lab.aws.add_user("bystander", Some(&policy)).await.unwrap();
+    let signer = lab.aws.add_key("bystander", DAY).await.unwrap();
+    let rotation = refused(&lab, &lab.settings(&signer), 2, "user_missing").await;
+    assert!(text(&rotation, "advice").contains("AWS_IAM_USER"));
+}
+
+#[tokio::test]
 async fn the_root_user_is_refused() {
     let (lab, settings) = start().await;
     let settings = with(with(settings, ID, "test"), SECRET, "test");
