@@ -126,8 +126,7 @@ impl From<envy::Error> for Unreadable {
                 .map(|(_, name)| name.to_owned())
                 .unwrap_or_default(),
         };
-        let known = NAMES.iter().find(|(name, _)| *name == field);
-        Unreadable(known.map(|(name, _)| *name))
+        Unreadable(NAMES.iter().map(|(name, _)| *name).find(|name| *name == field))
     }
 }
 
