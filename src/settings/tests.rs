@@ -351,6 +351,18 @@ fn what_is_allowed_but_unwise_is_warned_of() {
 }
 
 #[test]
+fn a_warning_outlives_a_setting_that_is_refused_after_it() {
+    let rows = [
+        ("GITLAB_API_URL", "https://gitlab.example.com"),
+        ("KEYTURN_GRACE", "24"),
+    ];
+    let warnings = Warnings::default();
+    let environment = environment(&[&ENOUGH[..], &rows].concat());
+    assert!(Settings::from(&environment, None, &warnings).is_err());
+    assert_eq!(warnings.kept().len(), 1);
+}
+
+#[test]
 fn the_journal_is_on_off_or_named_and_its_own_content_is_no_name() {
     for (said, expected) in [
         ("true", Some("KEYTURN_JOURNAL")),
