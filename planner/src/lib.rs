@@ -3,6 +3,9 @@
 //! [`next`] is a pure function of [`Facts`] and [`Policy`]. It answers with one [`Step`] at most; the program performs
 //! it, observes again and asks again, so that a run resumed after a crash is the same run as a new one.
 //!
+//! [`Reconciler`] is the loop around it, as a value: it says when to look, what to send, when to pause and when to end, and it
+//! is told what came of that.
+//!
 //! Invariants of this crate, as absences:
 //!
 //! * it knows no clock: the time is a field of [`Facts`], and it is the servers' time;

@@ -43,7 +43,7 @@ impl Loop for Bent {
             run.refused = None;
         }
         let proposed = run.run.proposed;
-        if let Some(facts) = facts.as_deref_mut()
+        if let Some(facts) = &mut facts
             && !facts.full
         {
             facts.full = self.believes == Some(run.looking);

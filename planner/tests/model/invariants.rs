@@ -58,7 +58,8 @@ pub(crate) fn effect(
                 }
                 // Dates have a resolution of a second, and ids are random: who made the key knows.
                 let newer = request.newer && before.key(key).age == before.key(held).age;
-                if key < held && !newer && !request.disagreed && !(request.own && raced) {
+                let excused = newer || request.disagreed || request.own && raced;
+                if key < held && !excused {
                     return broken("I8", "an older secret replaced a newer one that works");
                 }
             }
