@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tracing::{Instrument, Span};
+
 use crate::aws::{AwsSettings, Connection};
 use crate::clock::Deadline;
 use crate::failure::Failure;
+use crate::log::of_rotation;
 use crate::reason::Reason;
 use crate::report::{Command, Report, RotationReport};
 use crate::rotation::Rotation;
@@ -39,7 +42,10 @@ pub async fn run(
         Err(failure) => Err(failure),
     };
     let rotation = match opened {
-        Ok(rotation) => Box::pin(rotation.run()).await,
+        Ok(rotation) => {
+            let span = of_rotation(rotation.name());
+            Box::pin(rotation.run()).instrument(span).await
+        }
         Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings),
     };
     Report::new(command, rotation)
@@ -95,7 +101,9 @@ async fn open(
     deadline: Deadline,
     stop: Stop,
 ) -> Result<Rotation, Failure> {
-    let rotation = Rotation::open(settings, aws, command, deadline, stop).await?;
+    let span = settings.user.as_deref().map_or(Span::none(), of_rotation);
+    let opening = Rotation::open(settings, aws, command, deadline, stop).instrument(span);
+    let rotation = opening.await?;
     selected(only, rotation.name())?;
     Ok(rotation)
 }
