@@ -149,12 +149,10 @@ impl Gitlab {
         let mut headers = HeaderMap::new();
         headers.insert("private-token", token);
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(Failure {
-                class: Class::Unexpected,
-                reason: Reason::NoTlsProvider,
-                message: "GitLab was not asked: no TLS provider is installed".to_owned(),
-                advice: "This is a defect of keyturn; report it.".to_owned(),
-            });
+            return Err(Failure::of(
+                Reason::NoTlsProvider,
+                "GitLab was not asked: no TLS provider is installed",
+            ));
         }
         let mut builder = Client::builder()
             .default_headers(headers)
@@ -216,10 +214,9 @@ impl Gitlab {
                 path.pop_if_empty().extend(segments);
             }
             Ok(_) | Err(()) => {
-                return Err(Failure::settings(
+                return Err(Failure::of(
                     Reason::NameMalformed,
                     "GitLab was not asked: the name of a group, project or variable is empty or made of dots",
-                    "Check the targets.",
                 ));
             }
         }
@@ -399,24 +396,16 @@ fn api_root(text: &str) -> Result<Url, Failure> {
     };
     // The address is not repeated: somebody may have put a token into it.
     Url::parse(text).ok().filter(usable).ok_or_else(|| {
-        Failure::settings(
+        Failure::of(
             Reason::ApiUrlMalformed,
             "GitLab was not asked: its address is no plain http or https URL",
-            "Set GITLAB_API_URL to the API root, such as https://gitlab.example.com/api/v4, without user, query or \
-             fragment.",
         )
     })
 }
 
 /// Reads certificates of authorities, and refuses what could not be trusted anyway before a connection fails for it.
 fn authorities(pem: &[u8]) -> Result<Vec<Certificate>, Failure> {
-    let refuse = |why: &str| {
-        Failure::settings(
-            Reason::CaFileMalformed,
-            format!("GitLab was not asked: {why}"),
-            "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE).",
-        )
-    };
+    let refuse = |why: &str| Failure::of(Reason::CaFileMalformed, format!("GitLab was not asked: {why}"));
     let mut store = RootCertStore::empty();
     let mut certificates = Vec::new();
     for der in CertificateDer::pem_slice_iter(pem) {
