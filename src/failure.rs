@@ -24,6 +24,16 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// A failure that ends a run as its reason usually does, with the advice that goes with it.
+    pub fn of(reason: Reason, message: impl Into<String>) -> Failure {
+        Failure {
+            class: reason.class(),
+            reason,
+            message: message.into(),
+            advice: reason.advice().unwrap_or(reason.explanation().to_do).to_owned(),
+        }
+    }
+
     /// A failure that a person must resolve.
     pub fn blocked(reason: Reason, message: impl Into<String>, advice: impl Into<String>) -> Failure {
         Failure {

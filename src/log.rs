@@ -6,13 +6,14 @@ use std::panic::PanicHookInfo;
 
 use serde_json::{Map, Value};
 use tracing::field::{Field, Visit};
-use tracing::{Event, Subscriber};
+use tracing::span::{Attributes, Id};
+use tracing::{Event, Span, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::registry::{LookupSpan, Scope};
 use tracing_subscriber::util::SubscriberInitExt;
 
 /// How a line looks.
@@ -32,7 +33,7 @@ pub fn start(filter: Targets, form: Form) {
         .without_time();
     let lines = match form {
         Form::Text => lines.boxed(),
-        Form::Json => lines.event_format(JsonLines).boxed(),
+        Form::Json => lines.event_format(JsonLines).and_then(SpanMembers).boxed(),
     };
     if form == Form::Json {
         std::panic::set_hook(Box::new(|panic| {
@@ -43,6 +44,11 @@ pub fn start(filter: Targets, form: Form) {
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
 }
 
+/// What is logged in it says `rotation=NAME`, at every level.
+pub fn of_rotation(name: &str) -> Span {
+    tracing::error_span!("run", rotation = %name)
+}
+
 /// The line of a panic. It is not left to the log, which may be what panicked.
 fn panicked(panic: &PanicHookInfo<'_>) -> Value {
     let message = panic.payload_as_str().unwrap_or("it said nothing");
@@ -50,8 +56,28 @@ fn panicked(panic: &PanicHookInfo<'_>) -> Value {
     serde_json::json!({"level": "error", "message": format!("a defect: panicked: {message}"), "at": at})
 }
 
-/// `{"level":"info","message":"…","step":"create","key":"AKIA…"}`; when it was said, the log itself knows.
+/// `{"level":"info","message":"…","rotation":"…","step":"create","key":"AKIA…"}`; when it was said, the log itself knows.
 struct JsonLines;
+
+/// Keeps the fields of a span for the lines that are logged in it.
+struct SpanMembers;
+
+impl<S> Layer<S> for SpanMembers
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        // A library's field may have the name of a member.
+        if attributes.metadata().target() != module_path!() {
+            return;
+        }
+        let mut members = Members::default();
+        attributes.record(&mut members);
+        if let Some(span) = context.span(id) {
+            span.extensions_mut().insert(members);
+        }
+    }
+}
 
 impl<S, N> FormatEvent<S, N> for JsonLines
 where
@@ -60,11 +86,16 @@ where
 {
     fn format_event(
         &self,
-        _: &FmtContext<'_, S, N>,
+        context: &FmtContext<'_, S, N>,
         mut writer: Writer<'_>,
         event: &Event<'_>,
     ) -> fmt::Result {
         let mut members = Members::default();
+        for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
+            if let Some(Members(of_span)) = span.extensions().get() {
+                members.0.extend(of_span.clone());
+            }
+        }
         event.record(&mut members);
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         members.0.insert("level".to_owned(), Value::from(level));
@@ -128,7 +159,8 @@ mod tests {
         let of = sink.clone();
         let lines = tracing_subscriber::fmt::layer()
             .with_writer(move || of.clone())
-            .event_format(JsonLines);
+            .event_format(JsonLines)
+            .and_then(SpanMembers);
         tracing::subscriber::with_default(tracing_subscriber::registry().with(lines), || {
             tracing::info!(
                 step = "create",
@@ -136,6 +168,7 @@ mod tests {
                 target = None::<String>,
                 "two\nlines and a \""
             );
+            let _in_rotation = of_rotation("deploy").entered();
             tracing::warn!(left = 3_u64, last = true, "{}", "so");
         });
         let written = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
@@ -145,7 +178,7 @@ mod tests {
             .collect();
         let expected = serde_json::json!([
             {"level": "info", "step": "create", "key": "AKIAIOSFODNN7EXAMPLE", "message": "two\nlines and a \""},
-            {"level": "warn", "left": 3, "last": true, "message": "so"},
+            {"level": "warn", "left": 3, "last": true, "message": "so", "rotation": "deploy"},
         ]);
         assert_eq!(Value::Array(lines), expected);
     }

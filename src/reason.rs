@@ -29,9 +29,11 @@ pub enum Class {
     Blocked,
 }
 
-/// One line each: name, word, class, what happened.
+/// One line each: name, word, what happened, and the advice of a report where it doesn't depend on the details.
 macro_rules! reasons {
-    ($($class:ident { $($name:ident $word:literal $happened:literal)* })*) => {
+    (@advice) => { None };
+    (@advice $advice:literal) => { Some($advice) };
+    ($($class:ident { $($name:ident $word:literal $happened:literal $(=> $advice:literal)?)* })*) => {
         /// Why a rotation ended as it did.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
@@ -54,6 +56,13 @@ macro_rules! reasons {
             pub const fn class(self) -> Class {
                 match self {
                     $($(Reason::$name)|* => Class::$class,)*
+                }
+            }
+
+            /// What a report advises, where it is the same whatever the details are.
+            pub const fn advice(self) -> Option<&'static str> {
+                match self {
+                    $($(Reason::$name => reasons!(@advice $($advice)?),)*)*
                 }
             }
 
@@ -99,38 +108,65 @@ reasons! {
         ValueRefused "value_refused" "GitLab refused a value, usually by its rule for masked variables."
         AccessDenied "access_denied" "AWS denied an action that the run needs. The message names it."
         AwsRefused "aws_refused" "AWS refused a request with an error code that keyturn has no word for."
+            => "See the error code in AWS's documentation of the action."
         ClockSkew "clock_skew" "AWS refused a signature because of its time."
+            => "Set the clock of the machine that runs keyturn."
         CredentialExpired "credential_expired" "The AWS credentials have expired."
+            => "Give keyturn fresh credentials."
         CredentialRefused "credential_refused" "AWS doesn't accept the credentials."
         CredentialUnusable "credential_unusable" "The AWS credentials are configured in a way that can't be used."
+            => "Check AWS_PROFILE, the shared configuration files and AWS_CONTAINER_CREDENTIALS_*."
         InvalidRequest "invalid_request" "AWS considers a request invalid, or it couldn't be built."
         KeyOfSomebodyElse "key_of_somebody_else" "AWS says that the new key belongs to another user than the settings name."
+            => "Check the settings: the key, the account and the user do not belong together."
         NoCredential "no_credential" "keyturn found no AWS credentials."
+            => "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or KEYTURN_ID_TOKEN and AWS_ROLE_ARN. keyturn looked in \
+             the environment, the profile (AWS_PROFILE), AWS_WEB_IDENTITY_TOKEN_FILE, the container's credentials (ECS, \
+             EKS) and the instance's role (EC2)."
         RegionDisabled "region_disabled" "STS isn't active in the configured region."
+            => "Activate STS for the region in the account's settings, or set AWS_REGION to another."
         RootRefused "root_refused" "The AWS credentials are those of an account's root user."
         SecretBinary "secret_binary" "The secret named in `KEYTURN_SECRET_ID` holds no text."
+            => "Store it as a text (SecretString), not as bytes."
         SecretDeleted "secret_deleted" "The secret named in `KEYTURN_SECRET_ID` is scheduled for deletion, or has no value."
+            => "Restore the secret or name another."
         SecretUndecryptable "secret_undecryptable" "AWS couldn't decrypt the secret named in `KEYTURN_SECRET_ID`."
+            => "Allow kms:Decrypt with the secret's key to the identity that runs keyturn."
         SecretUnknown "secret_unknown" "Secrets Manager has no secret of the name in `KEYTURN_SECRET_ID`."
+            => "Check the name, the region and the account."
         UserUnknown "user_unknown" "IAM has no user of this name, in this account."
+            => "Check the name of the IAM user and the account of the credentials."
         AmbiguousVariable "ambiguous_variable" "More than one variable could be meant, or the variable exists in other environment scopes only."
         GitlabTooOld "gitlab_too_old" "This GitLab is too old: it may overwrite the variable of another environment scope."
         GroupUnknown "group_unknown" "GitLab shows the token no such group."
+            => "It is absent, renamed (old paths of groups are not followed) or not visible to the token. Its number \
+             survives renaming."
         Moved "moved" "The project or the GitLab server has moved. keyturn follows no redirect, because it would send the token along."
+            => "The project or the GitLab address has moved; redirects are not followed, so that the token goes nowhere \
+             else. Use the project's number, and the API root that GitLab shows in CI_API_V4_URL."
         NoDescriptions "no_descriptions" "This GitLab doesn't keep the descriptions of variables, which hold keyturn's markers."
         NotGitlab "not_gitlab" "Something other than GitLab answered."
+            => "Is GITLAB_API_URL an API root ending in /api/v4? Does a proxy or a sign-in page stand before it?"
         ProjectUnknown "project_unknown" "GitLab shows the token no such project."
+            => "It is absent or not visible to the token. Its number survives renaming."
         Reference "reference" "A variable refers to another one, and writing it would cut that link."
         RequestRefused "request_refused" "GitLab refused a request. The message quotes its answer."
+            => "Change what GitLab names, then run again."
         Tls "tls" "A TLS connection wasn't accepted, or couldn't be set up."
         TokenExpired "token_expired" "The GitLab token has expired."
+            => "Create a new token with the scope api and give it to keyturn."
         TokenExpires "token_expires" "The GitLab token expires before this run may end."
         TokenRefused "token_refused" "GitLab doesn't know the token."
+            => "Check GITLAB_TOKEN: a personal, group or project access token of this instance. A CI_JOB_TOKEN can't reach \
+             variables."
         TokenRevoked "token_revoked" "The GitLab token was revoked."
+            => "Create a new token with the scope api and give it to keyturn."
         TokenRole "token_role" "The GitLab token's role doesn't permit a request."
         TokenScope "token_scope" "The GitLab token lacks the scope `api`."
         VariableUnknown "variable_unknown" "Somebody deleted a variable while the run was writing it."
+            => "Find out who removed it; create it again, then run again."
         WrongVariableAnswered "wrong_variable_answered" "GitLab answered a write with another variable, which may have been overwritten."
+            => "Compare the variable that GitLab names with what it should hold, and write it anew."
     }
     Incomplete {
         Interrupted "interrupted" "The run was asked to stop."
@@ -143,9 +179,11 @@ reasons! {
         AwsBusy "aws_busy" "AWS was busy with another change of the same user, or with the identity provider."
         AwsError "aws_error" "AWS answered with a server error."
         AwsNotAws "aws_not_aws" "Something other than AWS answered."
+            => "Check HTTPS_PROXY and AWS_ENDPOINT_URL: something else than AWS gave the answer. Running again is safe."
         AwsThrottled "aws_throttled" "AWS throttled the requests."
         AwsTimeout "aws_timeout" "AWS didn't answer in time."
         AwsUnreachable "aws_unreachable" "keyturn couldn't reach AWS."
+            => "Check the network, HTTPS_PROXY, AWS_REGION and AWS_ENDPOINT_URL, then run again; it is safe."
         CredentialSource "credential_source" "The source of the AWS credentials failed, or gave none in time."
         KeyNotAccepted "key_not_accepted" "AWS didn't accept the new key within the time for it."
         KeyNotLive "key_not_live" "AWS doesn't accept a key yet that is new or was just activated."
@@ -163,14 +201,19 @@ reasons! {
     }
     Settings {
         ApiUrlMalformed "api_url_malformed" "`GITLAB_API_URL` isn't a plain http or https URL."
+            => "Set GITLAB_API_URL to the API root, such as https://gitlab.example.com/api/v4, without user, query or \
+             fragment."
         BadSetting "bad_setting" "A setting has a value that can't be used. The message names both."
         CaFile "ca_file" "A file of CA certificates can't be read or isn't PEM."
         CaFileMalformed "ca_file_malformed" "A certificate in the file of `KEYTURN_CA_FILE` can't be used for GitLab."
+            => "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE)."
         CaInvalid "ca_invalid" "A certificate in the file of `AWS_CA_BUNDLE` or `KEYTURN_CA_FILE` can't be used for AWS."
+            => "Check the file that AWS_CA_BUNDLE or KEYTURN_CA_FILE names."
         ConfigUnsupported "config_unsupported" "`KEYTURN_CONFIG` is set, which this version doesn't support."
         EnvironmentNotClean "environment_not_clean" "keyturn couldn't clean values in its environment that would mislead the AWS SDK."
         HalfPairNamed "half_pair_named" "Only one variable of the pair is named in the settings."
         NameMalformed "name_malformed" "The name of a group, project or variable is empty or consists of dots."
+            => "Check the targets."
         NoTarget "no_target" "Neither `GITLAB_GROUP_ID` nor `GITLAB_PROJECT_ID` is set."
         NotUtf8 "not_utf8" "A setting isn't UTF-8 text."
         Policy "policy" "The periods in the settings contradict each other. The message has the arithmetic."
@@ -186,6 +229,7 @@ reasons! {
     }
     Unexpected {
         NoTlsProvider "no_tls_provider" "keyturn started without a TLS library."
+            => "This is a defect of keyturn; report it."
         SettingsUnreadable "settings_unreadable" "keyturn couldn't read its own settings."
         Unexpected "unexpected" "keyturn came to a point that it should never reach."
     }

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tracing::{Instrument, Span};
+
 use crate::aws::Connection;
 use crate::clock::Deadline;
 use crate::failure::Failure;
+use crate::log::of_rotation;
 use crate::reason::Reason;
 use crate::report::{Command, Report, RotationReport};
 use crate::rotation::Rotation;
@@ -30,12 +33,21 @@ pub async fn run(
     let user = environment.get("AWS_IAM_USER").map(String::as_str);
     let opened = Box::pin(async {
         let (settings, aws) = read(environment, &warnings).await?;
-        let rotation = Rotation::open(settings, aws, command, deadline, stop, warnings.clone()).await?;
+        let span = settings
+            .rotation
+            .user
+            .as_deref()
+            .map_or(Span::none(), of_rotation);
+        let opening = Rotation::open(settings, aws, command, deadline, stop, warnings.clone());
+        let rotation = opening.instrument(span).await?;
         selected(only, rotation.name())?;
         Ok(rotation)
     });
     let rotation = match opened.await {
-        Ok(rotation) => Box::pin(rotation.run()).await,
+        Ok(rotation) => {
+            let span = of_rotation(rotation.name());
+            Box::pin(rotation.run()).instrument(span).await
+        }
         Err(failure) => RotationReport::not_opened(user, failure).with_warnings(warnings.kept()),
     };
     Report::new(command, rotation)

@@ -64,12 +64,11 @@ impl Connection {
     /// need one.
     pub async fn open(access: &AwsAccess) -> Result<Connection, Failure> {
         let http = transport::http_client(access.roots.as_ref()).map_err(|why| {
-            Failure::settings(
+            Failure::of(
                 Reason::CaInvalid,
                 format!(
                     "the connection to AWS was not opened: the bundle of CA certificates can't be used: {why}"
                 ),
-                "Check the file that AWS_CA_BUNDLE or KEYTURN_CA_FILE names.",
             )
         })?;
         // The SDK's own chain would ask the instance metadata service, and needs a client of its own for it.

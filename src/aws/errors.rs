@@ -10,7 +10,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::transport::NeverSent;
-use crate::failure::{Class, Failure};
+use crate::failure::Failure;
 use crate::reason::Reason;
 
 const REGION_HINT: &str = " No region is set, so us-east-1 was asked: a key of GovCloud, China or the European Sovereign \
@@ -258,33 +258,27 @@ impl Trouble {
             region_is_default,
         } = doing;
         match self {
-            Trouble::Refused { code, message } if self.is_clock() => Failure::blocked(
+            Trouble::Refused { code, message } if self.is_clock() => Failure::of(
                 Reason::ClockSkew,
                 format!("{undone}: AWS refused the signature's time ({code}: {message})"),
-                "Set the clock of the machine that runs keyturn.",
             ),
             Trouble::Refused { code, message } => refused(doing, code, message),
-            Trouble::Server(status) => {
-                Failure::incomplete(Reason::AwsError, format!("{undone}: AWS failed with status {status}"))
-            }
-            Trouble::NotAws(status) => Failure {
-                class: Class::Incomplete,
-                reason: Reason::AwsNotAws,
-                message: format!("{undone}: the endpoint did not answer as AWS does (status {status})"),
-                advice: "Check HTTPS_PROXY and AWS_ENDPOINT_URL: something else than AWS gave the answer. Running \
-                         again is safe."
-                    .to_owned(),
-            },
-            Trouble::Timeout { .. } => {
-                Failure::incomplete(Reason::AwsTimeout, format!("{undone}: AWS did not answer in time"))
-            }
-            Trouble::Unreachable { detail, .. } => Failure {
-                class: Class::Incomplete,
-                reason: Reason::AwsUnreachable,
-                message: format!("{undone}: AWS could not be reached ({detail})"),
-                advice: "Check the network, HTTPS_PROXY, AWS_REGION and AWS_ENDPOINT_URL, then run again; it is safe."
-                    .to_owned(),
-            },
+            Trouble::Server(status) => Failure::incomplete(
+                Reason::AwsError,
+                format!("{undone}: AWS failed with status {status}"),
+            ),
+            Trouble::NotAws(status) => Failure::of(
+                Reason::AwsNotAws,
+                format!("{undone}: the endpoint did not answer as AWS does (status {status})"),
+            ),
+            Trouble::Timeout { .. } => Failure::incomplete(
+                Reason::AwsTimeout,
+                format!("{undone}: AWS did not answer in time"),
+            ),
+            Trouble::Unreachable { detail, .. } => Failure::of(
+                Reason::AwsUnreachable,
+                format!("{undone}: AWS could not be reached ({detail})"),
+            ),
             Trouble::Certificate { detail } => {
                 let hint = if detail.contains("CaUsedAsEndEntity") {
                     " The server presents a CA certificate as its own; give it a certificate that is not a CA \
@@ -295,20 +289,18 @@ impl Trouble {
                 Failure::blocked(
                     Reason::Tls,
                     format!("{undone}: the server's certificate was not accepted ({detail})"),
-                    format!("Name the file of the CA that issued it in AWS_CA_BUNDLE or KEYTURN_CA_FILE.{hint}"),
+                    format!(
+                        "Name the file of the CA that issued it in AWS_CA_BUNDLE or KEYTURN_CA_FILE.{hint}"
+                    ),
                 )
             }
-            Trouble::NoCredential => Failure::blocked(
+            Trouble::NoCredential => Failure::of(
                 Reason::NoCredential,
                 format!("{undone}: no AWS credentials were found"),
-                "Set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or KEYTURN_ID_TOKEN and AWS_ROLE_ARN. keyturn \
-                 looked in the environment, the profile (AWS_PROFILE), AWS_WEB_IDENTITY_TOKEN_FILE, the container's \
-                 credentials (ECS, EKS) and the instance's role (EC2).",
             ),
-            Trouble::CredentialUnusable => Failure::blocked(
+            Trouble::CredentialUnusable => Failure::of(
                 Reason::CredentialUnusable,
                 format!("{undone}: the AWS credentials are set up in a way that can't be used"),
-                "Check AWS_PROFILE, the shared configuration files and AWS_CONTAINER_CREDENTIALS_*.",
             ),
             Trouble::CredentialSource => Failure::incomplete(
                 Reason::CredentialSource,
@@ -316,7 +308,11 @@ impl Trouble {
             ),
             Trouble::Role { action, why } => {
                 let undone = format!("{undone}: the role could not be assumed");
-                let mut failure = why.failure(Doing { undone: &undone, action, region_is_default });
+                let mut failure = why.failure(Doing {
+                    undone: &undone,
+                    action,
+                    region_is_default,
+                });
                 if failure.reason == Reason::AccessDenied {
                     failure.advice = format!(
                         "Let the role's trust policy allow {action} to this identity; for a GitLab ID token check the \
@@ -402,16 +398,11 @@ fn refused(doing: Doing<'_>, code: &str, message: &str) -> Failure {
                 format!("Allow {action} on the user to the identity that runs keyturn."),
             )
         }
-        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Failure::blocked(
+        "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" => Failure::of(
             Reason::CredentialExpired,
             format!("{undone}: the credentials have expired ({code})"),
-            "Give keyturn fresh credentials.",
         ),
-        "NoSuchEntity" => Failure::blocked(
-            Reason::UserUnknown,
-            format!("{undone}: {message} ({code})"),
-            "Check the name of the IAM user and the account of the credentials.",
-        ),
+        "NoSuchEntity" => Failure::of(Reason::UserUnknown, format!("{undone}: {message} ({code})")),
         "ValidationError" | "ValidationException" | "InvalidInput" | "InvalidParameterValue" => {
             Failure::blocked(
                 Reason::InvalidRequest,
@@ -431,18 +422,16 @@ fn refused(doing: Doing<'_>, code: &str, message: &str) -> Failure {
             format!("{undone}: AWS does not accept the identity token ({message})"),
             "Check that the IAM identity provider is the issuer of the token, and its audiences.",
         ),
-        "RegionDisabledException" => Failure::blocked(
+        "RegionDisabledException" => Failure::of(
             Reason::RegionDisabled,
             format!("{undone}: STS is not active in this region ({code})"),
-            "Activate STS for the region in the account's settings, or set AWS_REGION to another.",
         ),
         "EntityTemporarilyUnmodifiable" | "ConcurrentModification" | "IDPCommunicationError" => {
             Failure::incomplete(Reason::AwsBusy, format!("{undone}: {message} ({code})"))
         }
-        _ => Failure::blocked(
+        _ => Failure::of(
             Reason::AwsRefused,
             format!("{undone}: AWS refused {action} ({code}: {message})"),
-            "See the error code in AWS's documentation of the action.",
         ),
     }
 }

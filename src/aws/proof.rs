@@ -118,13 +118,12 @@ impl Connection {
                     (pause, None)
                 }
                 Ok(caller) => {
-                    return Err(Unproved::SomebodyElse(Failure::blocked(
+                    return Err(Unproved::SomebodyElse(Failure::of(
                         Reason::KeyOfSomebodyElse,
                         format!(
                             "access key {id} was not proved: it is of {}, not of the user {user}",
                             caller.arn
                         ),
-                        "Check the settings: the key, the account and the user do not belong together.",
                     )));
                 }
                 Err(trouble) if trouble.is_unknown_key() || trouble.is_wrong_secret() => {

@@ -25,13 +25,7 @@ impl Connection {
             Ok(answer) => answer
                 .secret_string
                 .filter(|text| !text.is_empty())
-                .ok_or_else(|| {
-                    Failure::blocked(
-                        Reason::SecretBinary,
-                        format!("{undone}: it holds no text"),
-                        "Store it as a text (SecretString), not as bytes.",
-                    )
-                }),
+                .ok_or_else(|| Failure::of(Reason::SecretBinary, format!("{undone}: it holds no text"))),
             Err(error) => Err(self.unread(&Trouble::of(&error), &undone)),
         }
     }
@@ -39,20 +33,17 @@ impl Connection {
     fn unread(&self, trouble: &Trouble, undone: &str) -> Failure {
         let message = |why: &str| format!("{undone}: {why}");
         match trouble.code() {
-            Some("ResourceNotFoundException") => Failure::blocked(
+            Some("ResourceNotFoundException") => Failure::of(
                 Reason::SecretUnknown,
                 message("Secrets Manager has no secret of this name, or it has no value"),
-                "Check the name, the region and the account.",
             ),
-            Some("InvalidRequestException") => Failure::blocked(
+            Some("InvalidRequestException") => Failure::of(
                 Reason::SecretDeleted,
                 message("it is marked for deletion, or has no value"),
-                "Restore the secret or name another.",
             ),
-            Some("DecryptionFailure" | "KMSAccessDeniedException") => Failure::blocked(
+            Some("DecryptionFailure" | "KMSAccessDeniedException") => Failure::of(
                 Reason::SecretUndecryptable,
                 message("its KMS key does not decrypt it"),
-                "Allow kms:Decrypt with the secret's key to the identity that runs keyturn.",
             ),
             Some("AccessDeniedException" | "AccessDenied") => Failure::blocked(
                 Reason::AccessDenied,

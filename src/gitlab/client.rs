@@ -135,12 +135,10 @@ impl Gitlab {
         let mut headers = HeaderMap::new();
         headers.insert("private-token", token);
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(Failure {
-                class: Class::Unexpected,
-                reason: Reason::NoTlsProvider,
-                message: "GitLab was not asked: no TLS provider is installed".to_owned(),
-                advice: "This is a defect of keyturn; report it.".to_owned(),
-            });
+            return Err(Failure::of(
+                Reason::NoTlsProvider,
+                "GitLab was not asked: no TLS provider is installed",
+            ));
         }
         let mut builder = Client::builder()
             .default_headers(headers)
@@ -202,10 +200,9 @@ impl Gitlab {
                 path.pop_if_empty().extend(segments);
             }
             Ok(_) | Err(()) => {
-                return Err(Failure::settings(
+                return Err(Failure::of(
                     Reason::NameMalformed,
                     "GitLab was not asked: the name of a group, project or variable is empty or made of dots",
-                    "Check the targets.",
                 ));
             }
         }
@@ -378,10 +375,9 @@ fn backoff(attempt: u32) -> Option<Duration> {
 /// Refuses what could not be trusted anyway before a connection fails for it.
 fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
     let refuse = || {
-        Failure::settings(
+        Failure::of(
             Reason::CaFileMalformed,
             "GitLab was not asked: a certificate in the file of authorities can't be read",
-            "KEYTURN_CA_FILE must name a PEM file with one certificate or more (BEGIN CERTIFICATE).",
         )
     };
     roots.check().map_err(|_| refuse())?;

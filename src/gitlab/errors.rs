@@ -50,6 +50,22 @@ pub(super) struct Cause {
 }
 
 impl Cause {
+    /// With the class and the advice that go with the reason.
+    pub(super) fn of(reason: Reason, text: impl Into<String>) -> Cause {
+        let Failure {
+            class,
+            reason,
+            message,
+            advice,
+        } = Failure::of(reason, text);
+        Cause {
+            class,
+            reason,
+            text: message,
+            advice,
+        }
+    }
+
     pub(super) fn blocked(reason: Reason, text: impl Into<String>, advice: impl Into<String>) -> Cause {
         Cause {
             class: Class::Blocked,
@@ -252,28 +268,21 @@ pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause
             format!("GitLab found a conflict: {said}"),
             "Leave one variable with this key and environment scope.",
         ),
-        status => Cause::blocked(
+        status => Cause::of(
             Reason::RequestRefused,
             format!("GitLab refused the request with HTTP status {status}: {said}"),
-            "Change what GitLab names, then run again.",
         ),
     }
 }
 
 /// GitLab tests expiry before revocation, and tells neither from the other by status.
 fn unauthorized(document: &Document) -> Cause {
-    let advice = "Create a new token with the scope api and give it to keyturn.";
     if document.describes("expired") {
-        Cause::blocked(Reason::TokenExpired, "the GitLab token has expired", advice)
+        Cause::of(Reason::TokenExpired, "the GitLab token has expired")
     } else if document.describes("revoked") {
-        Cause::blocked(Reason::TokenRevoked, "the GitLab token was revoked", advice)
+        Cause::of(Reason::TokenRevoked, "the GitLab token was revoked")
     } else {
-        Cause::blocked(
-            Reason::TokenRefused,
-            "GitLab does not know the token",
-            "Check GITLAB_TOKEN: a personal, group or project access token of this instance. A CI_JOB_TOKEN can't \
-             reach variables.",
-        )
+        Cause::of(Reason::TokenRefused, "GitLab does not know the token")
     }
 }
 
@@ -313,35 +322,23 @@ fn not_found(answer: &Answer, document: &Document, container: Option<&Container>
         return answer.unexpected();
     }
     if document.says("Variable Not Found") {
-        return Cause::blocked(
-            Reason::VariableUnknown,
-            "GitLab finds no such variable any more",
-            "Find out who removed it; create it again, then run again.",
-        );
+        return Cause::of(Reason::VariableUnknown, "GitLab finds no such variable any more");
     }
     match container {
-        Some(Container::Group(name)) => Cause::blocked(
+        Some(Container::Group(name)) => Cause::of(
             Reason::GroupUnknown,
             format!("GitLab shows the token no group {name}"),
-            "It is absent, renamed (old paths of groups are not followed) or not visible to the token. Its number \
-             survives renaming.",
         ),
-        Some(Container::Project(name)) => Cause::blocked(
+        Some(Container::Project(name)) => Cause::of(
             Reason::ProjectUnknown,
             format!("GitLab shows the token no project {name}"),
-            "It is absent or not visible to the token. Its number survives renaming.",
         ),
         None => answer.unexpected(),
     }
 }
 
 fn moved(said: String) -> Cause {
-    Cause::blocked(
-        Reason::Moved,
-        said,
-        "The project or the GitLab address has moved; redirects are not followed, so that the token goes nowhere \
-         else. Use the project's number, and the API root that GitLab shows in CI_API_V4_URL.",
-    )
+    Cause::of(Reason::Moved, said)
 }
 
 fn rate_limited(retry_after: Option<Duration>) -> Cause {
@@ -362,10 +359,9 @@ pub(super) fn unexpected(status: u16, html: bool) -> Cause {
     } else {
         "something that is not GitLab's JSON"
     };
-    Cause::blocked(
+    Cause::of(
         Reason::NotGitlab,
         format!("the server answered with {what} (HTTP status {status})"),
-        "Is GITLAB_API_URL an API root ending in /api/v4? Does a proxy or a sign-in page stand before it?",
     )
 }
 

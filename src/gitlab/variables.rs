@@ -336,11 +336,7 @@ pub(super) fn conclude(
                 }
                 // Running again would not bring the other one back.
                 Some(Difference::Elsewhere(text)) => {
-                    let cause = Cause::blocked(
-                        Reason::WrongVariableAnswered,
-                        text,
-                        "Compare the variable that GitLab names with what it should hold, and write it anew.",
-                    );
+                    let cause = Cause::of(Reason::WrongVariableAnswered, text);
                     Written::Unclear(Failure {
                         class: Class::Blocked,
                         ..cause.without(value).unclear(doing)

@@ -79,7 +79,8 @@ impl Reason {
             | Reason::SecretUnknown
             | Reason::TokenExpires => NOTHING,
             Reason::UnclearCreate => {
-                "There may be a new key whose secret nobody knows. A later run deletes it. The targets keep the old pair."
+                "There may be a new key whose secret nobody knows. If the journal shows that it is keyturn's, a later run deletes \
+                 it. The targets keep the old pair."
             }
             Reason::Unverified | Reason::KeyNotAccepted | Reason::Yielded => {
                 "The key that this run created is deleted again. The targets are as they were."

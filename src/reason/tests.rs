@@ -9,7 +9,8 @@ fn document() -> String {
     let mut text = String::from(
         "# Reasons\n\nEvery `reason` that a report can give: what happened, what is left, and what to do. Written by a test \
          from the program (`src/reason.rs`); don't edit it.\n\nA write that GitLab refused after an earlier attempt got no \
-         answer ends as incomplete, whatever the reason: the earlier attempt may have taken effect.\n",
+         answer ends as incomplete, whatever the reason: the earlier attempt may have taken effect.\n\n`keyturn \
+         plan` changes nothing: its report says how `keyturn rotate` would end.\n",
     );
     let mut class = None;
     for reason in Reason::ALL.iter().copied() {
