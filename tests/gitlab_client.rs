@@ -9,10 +9,9 @@
 use std::collections::BTreeMap;
 
 use keyturn::failure::{Class, Failure, Written};
-use keyturn::gitlab::{Container, Gitlab, NewVariable, Variable, Version, find, other_scopes};
+use keyturn::gitlab::{Access, Container, Gitlab, NewVariable, Variable, Version, find, other_scopes};
 use keyturn::roots::Roots;
 use keyturn::secret::Secret;
-use keyturn::settings::GitlabAccess;
 use testbed::gitlab as bed;
 use testbed::gitlab::{
     Answer, Certificate, Effect, Fault, GitLab, GroupId, Options, OverwrittenRow, Scope, Token,
@@ -24,7 +23,7 @@ const NEW: &str = "AKIAI44QH8DHBEXAMPLE";
 
 fn client(gitlab: &GitLab, token: &str, ca_pem: Option<Vec<u8>>) -> Result<Gitlab, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Gitlab::open(&GitlabAccess {
+    Gitlab::open(&Access {
         api: gitlab.url().parse().unwrap(),
         token: Secret::new(token),
         roots: ca_pem.and_then(Roots::parse),
@@ -450,7 +449,7 @@ async fn what_was_renamed_or_moved_is_told() {
 
 fn client_at(api_url: &str) -> Gitlab {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Gitlab::open(&GitlabAccess {
+    Gitlab::open(&Access {
         api: api_url.parse().unwrap(),
         token: Secret::new("t"),
         roots: None,

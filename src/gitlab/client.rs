@@ -8,12 +8,12 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Url, redirect};
 use serde::de::DeserializeOwned;
 
+use super::Access;
 use super::errors::{self, Cause, Document, Doing};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
 use crate::reason::Reason;
 use crate::roots::Roots;
-use crate::settings::GitlabAccess;
 
 const ATTEMPTS: u32 = 3;
 /// With this, a network without a way to GitLab is told within 10 s, all attempts counted; one lost packet is survived.
@@ -123,7 +123,7 @@ impl Gitlab {
     /// Prepares the connection; nothing is sent yet. The process-wide TLS provider must be installed.
     ///
     /// Redirects are not followed: GitLab answers them for moved projects only, and the token belongs to one address.
-    pub fn open(access: &GitlabAccess) -> Result<Gitlab, Failure> {
+    pub fn open(access: &Access) -> Result<Gitlab, Failure> {
         let mut token = HeaderValue::from_str(access.token.expose()).map_err(|_| {
             Failure::settings(
                 Reason::TokenMalformed,
@@ -394,14 +394,14 @@ fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::{Answer, Container, Gitlab, authorities, pause_after};
+    use crate::gitlab::Access;
     use crate::roots::Roots;
     use crate::secret::Secret;
-    use crate::settings::GitlabAccess;
     use std::time::Duration;
 
     fn open(api: &str) -> Gitlab {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let access = GitlabAccess {
+        let access = Access {
             api: api.parse().unwrap(),
             token: Secret::new("t"),
             roots: None,

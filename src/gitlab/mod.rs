@@ -4,6 +4,7 @@
 //! `client` holds the connection and the retries, `variables` the variables, `errors` what GitLab's refusals mean,
 //! [`marker`] the notes that keyturn keeps in descriptions, `token` and `version` what the preflight asks.
 
+mod access;
 pub mod answers;
 #[cfg(test)]
 mod arbitrary;
@@ -14,6 +15,7 @@ mod token;
 mod variables;
 mod version;
 
+pub use access::Access;
 pub use client::{ANSWERED_WITHIN, Container, Gitlab};
 pub use token::TokenInfo;
 pub use variables::{NewVariable, Variable, find, other_scopes};
