@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use keyturn::failure::{Class, Failure, Written};
-use keyturn::gitlab::{Access, Container, Gitlab, NewVariable, Variable, Version, find, other_scopes};
+use keyturn::gitlab::{Access, Gitlab, NewVariable, Variable, VariableOwner, Version, find, other_scopes};
 use keyturn::roots::Roots;
 use keyturn::secret::Secret;
 use testbed::gitlab as bed;
@@ -31,7 +31,7 @@ fn client(gitlab: &GitLab, token: &str, ca_pem: Option<Vec<u8>>) -> Result<Gitla
 }
 
 /// A group with one credential, and a client with its owner's token.
-async fn start() -> (GitLab, GroupId, Container, Gitlab) {
+async fn start() -> (GitLab, GroupId, VariableOwner, Gitlab) {
     let gitlab = GitLab::start(Options::default()).await.unwrap();
     let (group, token) = gitlab.world(|world| {
         let group = world.add_group("parent/child");
@@ -39,7 +39,7 @@ async fn start() -> (GitLab, GroupId, Container, Gitlab) {
         (group, world.add_token(Token::owner(group)))
     });
     let opened = client(&gitlab, &token, None).unwrap();
-    (gitlab, group, Container::Group(group.0.to_string()), opened)
+    (gitlab, group, VariableOwner::Group(group.0.to_string()), opened)
 }
 
 fn value(gitlab: &GitLab, group: GroupId, scope: &str) -> String {
@@ -92,7 +92,7 @@ fn unclear(written: Written<Variable>) -> Failure {
     }
 }
 
-async fn update(api: &Gitlab, group: &Container, scope: &str) -> Written<Variable> {
+async fn update(api: &Gitlab, group: &VariableOwner, scope: &str) -> Written<Variable> {
     api.update(group, ID, scope, &Secret::new(NEW), "note").await
 }
 
@@ -121,7 +121,7 @@ async fn all_pages_are_read() {
     assert_eq!(all.len(), 251);
     assert_eq!(calls(&gitlab, "GET"), 3);
     assert!(find(&all, "V249", "*").unwrap().is_some());
-    let path = Container::Group("parent/child".into());
+    let path = VariableOwner::Group("parent/child".into());
     assert_eq!(api.variables(&path).await.unwrap().len(), 251);
     assert!(api.clock().now().is_some());
 }
@@ -421,7 +421,7 @@ async fn what_was_renamed_or_moved_is_told() {
     });
     api.variables(&container).await.unwrap();
     let failure = api
-        .variables(&Container::Group("parent/child".into()))
+        .variables(&VariableOwner::Group("parent/child".into()))
         .await
         .unwrap_err();
     assert_eq!(
@@ -429,14 +429,14 @@ async fn what_was_renamed_or_moved_is_told() {
         (Class::Blocked, "group_unknown")
     );
     let failure = api
-        .variables(&Container::Project("99999".into()))
+        .variables(&VariableOwner::Project("99999".into()))
         .await
         .unwrap_err();
     assert_eq!(failure.reason.word(), "project_unknown");
     gitlab.world(|world| {
         world.move_project(project, "parent/renamed/moved");
     });
-    let old = Container::Project("parent/renamed/app".into());
+    let old = VariableOwner::Project("parent/renamed/app".into());
     assert_eq!(api.variables(&old).await.unwrap_err().reason.word(), "moved");
     let failure = refused(update(&api, &old, "*").await);
     assert_eq!((failure.class, failure.reason.word()), (Class::Blocked, "moved"));

@@ -1,6 +1,5 @@
 //! The connection to GitLab: one client, its retries, and its clock.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::rfc2822;
@@ -8,8 +7,8 @@ use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Url, redirect};
 use serde::de::DeserializeOwned;
 
-use super::Access;
 use super::errors::{self, Cause, Document, Doing};
+use super::{Access, VariableOwner};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
 use crate::reason::Reason;
@@ -27,34 +26,6 @@ const IDLE: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A hundred variables, each well above GitLab's documented 10,000 characters, fit.
 const LARGEST_BODY: usize = 32 << 20;
-
-/// What variables belong to, by number or full path. Numbers survive renaming.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Container {
-    /// A group.
-    Group(String),
-    /// A project.
-    Project(String),
-}
-
-impl Container {
-    /// The two segments of the path that name it.
-    pub(super) fn segments(&self) -> [&str; 2] {
-        match self {
-            Container::Group(name) => ["groups", name],
-            Container::Project(name) => ["projects", name],
-        }
-    }
-}
-
-impl fmt::Display for Container {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Container::Group(name) => write!(f, "group/{name}"),
-            Container::Project(name) => write!(f, "project/{name}"),
-        }
-    }
-}
 
 /// A GitLab instance, seen with one token. Clones share connections and clock.
 #[derive(Clone, Debug)]
@@ -92,7 +63,7 @@ impl Answer {
             let cause = if self.status < 300 {
                 self.unexpected()
             } else {
-                errors::of_answer(self, doing.container)
+                errors::of_answer(self, doing.owner)
             };
             return Err(cause.failed(doing));
         }
@@ -244,7 +215,7 @@ impl Gitlab {
         &self,
         request: impl Fn() -> RequestBuilder,
         repeatable: bool,
-        container: &Container,
+        owner: &VariableOwner,
     ) -> Outcome {
         let mut unknown: Option<Cause> = None;
         let mut attempt = 1;
@@ -260,7 +231,7 @@ impl Gitlab {
                         None
                     };
                     (
-                        errors::of_answer(&answer, Some(container)),
+                        errors::of_answer(&answer, Some(owner)),
                         errors::is_refusal(&answer),
                         pause,
                     )
@@ -393,8 +364,8 @@ fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Container, Gitlab, authorities, pause_after};
-    use crate::gitlab::Access;
+    use super::{Answer, Gitlab, authorities, pause_after};
+    use crate::gitlab::{Access, VariableOwner};
     use crate::roots::Roots;
     use crate::secret::Secret;
     use std::time::Duration;
@@ -412,7 +383,7 @@ mod tests {
     #[test]
     fn paths_stay_in_their_segment() {
         let gitlab = open("https://gitlab.example.com/root/api/v4/");
-        let [kind, name] = Container::Group("a/b c".into()).segments().map(str::to_owned);
+        let [kind, name] = VariableOwner::Group("a/b c".into()).segments().map(str::to_owned);
         assert_eq!(
             gitlab.url(&[&kind, &name, "variables"]).unwrap().as_str(),
             "https://gitlab.example.com/root/api/v4/groups/a%2Fb%20c/variables"

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Container;
+use super::VariableOwner;
 use super::client::Answer;
 use crate::failure::{Class, Failure};
 use crate::reason::Reason;
@@ -26,16 +26,16 @@ pub(super) struct Doing<'a> {
     /// Such as "It is not known whether …". Only for writes.
     pub(super) unclear: String,
     /// Whose variables they are.
-    pub(super) container: Option<&'a Container>,
+    pub(super) owner: Option<&'a VariableOwner>,
 }
 
 impl Doing<'_> {
-    /// A read that belongs to no container.
+    /// A read of what no group or project owns.
     pub(super) fn plain(failed: &str) -> Doing<'static> {
         Doing {
             failed: failed.to_owned(),
             unclear: String::new(),
-            container: None,
+            owner: None,
         }
     }
 }
@@ -219,7 +219,7 @@ pub(super) fn is_refusal(answer: &Answer) -> bool {
 }
 
 /// What an answer other than success means.
-pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause {
+pub(super) fn of_answer(answer: &Answer, owner: Option<&VariableOwner>) -> Cause {
     match answer.status {
         301 | 302 | 303 | 307 | 308 => {
             return moved(format!("GitLab answered with a redirect ({})", answer.status));
@@ -244,8 +244,8 @@ pub(super) fn of_answer(answer: &Answer, container: Option<&Container>) -> Cause
             "Turn expansion off (raw) or masking off on this variable, or choose a value that can be masked.",
         ),
         401 => unauthorized(&document),
-        403 => forbidden(&document, &said, container),
-        404 => not_found(answer, &document, container),
+        403 => forbidden(&document, &said, owner),
+        404 => not_found(answer, &document, owner),
         405 if document.says("moved project") => moved(said),
         409 => Cause::blocked(
             Reason::AmbiguousVariable,
@@ -277,7 +277,7 @@ fn unauthorized(document: &Document) -> Cause {
     }
 }
 
-fn forbidden(document: &Document, said: &str, container: Option<&Container>) -> Cause {
+fn forbidden(document: &Document, said: &str, owner: Option<&VariableOwner>) -> Cause {
     if document.read_only() {
         return Cause::incomplete(
             Reason::GitlabReadOnly,
@@ -294,9 +294,9 @@ fn forbidden(document: &Document, said: &str, container: Option<&Container>) -> 
             "Create a token with the scope api; read_api can't write variables.",
         );
     }
-    let role = match container {
-        Some(Container::Group(_)) => "the role Owner in the group",
-        Some(Container::Project(_)) => "the role Maintainer or Owner in the project",
+    let role = match owner {
+        Some(VariableOwner::Group(_)) => "the role Owner in the group",
+        Some(VariableOwner::Project(_)) => "the role Maintainer or Owner in the project",
         None => "a role that permits it",
     };
     Cause::blocked(
@@ -306,9 +306,10 @@ fn forbidden(document: &Document, said: &str, container: Option<&Container>) -> 
     )
 }
 
-/// GitLab says 404 of a container that is absent or that the token may not see. A renamed group is absent under its old
-/// path: groups are not redirected. `{"error":"404 Not Found"}` comes from the router: there is no such path at all.
-fn not_found(answer: &Answer, document: &Document, container: Option<&Container>) -> Cause {
+/// GitLab says 404 of a group or project that is absent or that the token may not see. A renamed group is absent under
+/// its old path: groups are not redirected. `{"error":"404 Not Found"}` comes from the router: there is no such path at
+/// all.
+fn not_found(answer: &Answer, document: &Document, owner: Option<&VariableOwner>) -> Cause {
     if document.message.is_none() && document.error.is_some() {
         return answer.unexpected();
     }
@@ -319,14 +320,14 @@ fn not_found(answer: &Answer, document: &Document, container: Option<&Container>
             "Find out who removed it; create it again, then run again.",
         );
     }
-    match container {
-        Some(Container::Group(name)) => Cause::blocked(
+    match owner {
+        Some(VariableOwner::Group(name)) => Cause::blocked(
             Reason::GroupUnknown,
             format!("GitLab shows the token no group {name}"),
             "It is absent, renamed (old paths of groups are not followed) or not visible to the token. Its number \
              survives renaming.",
         ),
-        Some(Container::Project(name)) => Cause::blocked(
+        Some(VariableOwner::Project(name)) => Cause::blocked(
             Reason::ProjectUnknown,
             format!("GitLab shows the token no project {name}"),
             "It is absent or not visible to the token. Its number survives renaming.",
@@ -457,7 +458,7 @@ fn innermost(error: &reqwest::Error) -> String {
 mod tests {
     use super::{Cause, Document, Doing, is_refusal, of_answer};
     use crate::failure::Class;
-    use crate::gitlab::Container;
+    use crate::gitlab::VariableOwner;
     use crate::gitlab::client::Answer;
     use crate::reason::Reason;
     use crate::secret::Secret;
@@ -475,7 +476,7 @@ mod tests {
 
     #[test]
     fn each_answer_has_its_word() {
-        let group = Container::Group("42".into());
+        let group = VariableOwner::Group("42".into());
         let rows = [
             (401, r#"{"message":"401 Unauthorized"}"#, "token_refused"),
             (
@@ -540,7 +541,7 @@ mod tests {
                 "{status} {body}"
             );
         }
-        let project = Container::Project("a/b".into());
+        let project = VariableOwner::Project("a/b".into());
         assert_eq!(
             of_answer(
                 &answer(404, r#"{"message":"404 Project Not Found"}"#),
@@ -586,7 +587,7 @@ mod tests {
         let doing = Doing {
             failed: "No".into(),
             unclear: "Unknown".into(),
-            container: None,
+            owner: None,
         };
         let later = of_answer(&answer(403, r#"{"message":"403 Forbidden"}"#), None);
         let failure = Cause::incomplete(Reason::GitlabError, "502")

@@ -11,12 +11,14 @@ mod arbitrary;
 mod client;
 mod errors;
 pub mod marker;
+mod owner;
 mod token;
 mod variables;
 mod version;
 
 pub use access::Access;
-pub use client::{ANSWERED_WITHIN, Container, Gitlab};
+pub use client::{ANSWERED_WITHIN, Gitlab};
+pub use owner::VariableOwner;
 pub use token::TokenInfo;
 pub use variables::{NewVariable, Variable, find, other_scopes};
 pub use version::Version;
