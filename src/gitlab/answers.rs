@@ -1,8 +1,10 @@
 //! What is made of one answer of GitLab's, whatever it is, without a connection. For tests and fuzzing that throw
 //! arbitrary answers at the code that reads them; the client reads its answers with the same functions.
 
-use super::client::{Answer, Outcome};
-use super::errors::{self, Doing};
+use super::answer::Answer;
+use super::cause::Doing;
+use super::client::Outcome;
+use super::refusals;
 use super::variables::{Expected, conclude, differs, rows};
 use super::{Variable, VariableOwner};
 use crate::failure::{Failure, Written};
@@ -25,8 +27,8 @@ pub fn written(status: u16, html: bool, body: &[u8], value: &Secret) -> Written<
     let outcome = if (200..300).contains(&status) {
         Outcome::Answered(answer)
     } else {
-        let cause = errors::of_answer(&answer, Some(&owner));
-        if errors::is_refusal(&answer) {
+        let cause = refusals::of_answer(&answer, Some(&owner));
+        if refusals::is_refusal(&answer) {
             Outcome::Refused(cause)
         } else {
             Outcome::Unclear(cause)

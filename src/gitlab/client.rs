@@ -5,10 +5,11 @@ use std::time::Duration;
 use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Url, redirect};
-use serde::de::DeserializeOwned;
 
-use super::errors::{self, Cause, Document, Doing};
+use super::answer::Answer;
+use super::cause::{Cause, Doing};
 use super::{Access, VariableOwner};
+use super::{refusals, transport};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
 use crate::reason::Reason;
@@ -34,41 +35,6 @@ pub struct Gitlab {
     root: Url,
     clock: ServerClock,
     deadline: Option<Deadline>,
-}
-
-/// An answer, whatever its status.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) html: bool,
-    pub(super) next_page: Option<String>,
-    pub(super) total: Option<usize>,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    /// The error document in it.
-    pub(super) fn document(&self) -> Option<Document> {
-        Document::parse(&self.body)
-    }
-
-    /// It is not what GitLab answers.
-    pub(super) fn unexpected(&self) -> Cause {
-        errors::unexpected(self.status, self.html)
-    }
-
-    /// The JSON of a read that succeeded. GitLab answers every read of keyturn with 200; a sign-in page does, too.
-    pub(super) fn json<T: DeserializeOwned>(&self, doing: &Doing<'_>) -> Result<T, Failure> {
-        if self.status != 200 {
-            let cause = if self.status < 300 {
-                self.unexpected()
-            } else {
-                errors::of_answer(self, doing.owner)
-            };
-            return Err(cause.failed(doing));
-        }
-        serde_json::from_slice(&self.body).map_err(|_| self.unexpected().failed(doing))
-    }
 }
 
 /// What became of one request.
@@ -231,8 +197,8 @@ impl Gitlab {
                         None
                     };
                     (
-                        errors::of_answer(&answer, Some(owner)),
-                        errors::is_refusal(&answer),
+                        refusals::of_answer(&answer, Some(owner)),
+                        refusals::is_refusal(&answer),
                         pause,
                     )
                 }
@@ -273,7 +239,7 @@ impl Gitlab {
                 "GitLab's answer is larger than any should be",
             )),
             Err(error) => {
-                let silence = errors::of_transport(&error.without_url());
+                let silence = transport::silence(&error.without_url());
                 if silence.never_sent {
                     Sent::Never(silence.cause)
                 } else {
@@ -364,7 +330,8 @@ fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Gitlab, authorities, pause_after};
+    use super::{Gitlab, authorities, pause_after};
+    use crate::gitlab::answer::Answer;
     use crate::gitlab::{Access, VariableOwner};
     use crate::roots::Roots;
     use crate::secret::Secret;

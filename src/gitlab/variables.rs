@@ -3,8 +3,10 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::client::{Answer, Outcome};
-use super::errors::{self, Cause, Doing};
+use super::answer::Answer;
+use super::cause::{Cause, Doing};
+use super::client::Outcome;
+use super::document::cut;
 use super::{Gitlab, VariableOwner};
 use crate::failure::{Class, Failure, Written};
 use crate::reason::Reason;
@@ -370,7 +372,7 @@ pub(super) fn differs(variable: &Variable, expected: &Expected<'_>) -> Option<Di
     if variable.environment_scope != expected.scope {
         return Some(Difference::Elsewhere(format!(
             "GitLab answered with the variable of another scope ({}), which may have been overwritten",
-            errors::cut(&variable.environment_scope)
+            cut(&variable.environment_scope)
         )));
     }
     if variable.description.as_deref().unwrap_or("") != expected.description {

@@ -1,215 +1,36 @@
-//! What GitLab's refusals, and the silence of networks, mean for the person who reads of them.
+//! What GitLab's refusals mean for the person who reads of them.
 //!
-//! Nothing of an answer is quoted but the fields of GitLab's own error documents, and those are cut. GitLab has several
-//! shapes: `{"message": text}` from its helpers, `{"message": {attribute: [text]}}` from validation, `{"error": text}`
-//! from parameter declarations, `{"error", "error_description"}` from token checks, and `{"message": {"error": text}}`
-//! from its rate limiter.
+//! Nothing of an answer is quoted but the fields of GitLab's own error documents, and those are cut.
 
-use std::error::Error;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 
 use super::VariableOwner;
-use super::client::Answer;
-use crate::failure::{Class, Failure};
+use super::answer::Answer;
+use super::cause::{Cause, Doing};
+use super::document::Document;
+use crate::failure::Failure;
 use crate::reason::Reason;
-use crate::secret::Secret;
 
-/// The most characters of GitLab's texts that are quoted.
-const QUOTED: usize = 200;
+impl Answer {
+    /// It is not what GitLab answers.
+    pub(super) fn unexpected(&self) -> Cause {
+        unexpected(self.status, self.html)
+    }
 
-/// What a request is for, in the words that its failure begins with.
-pub(super) struct Doing<'a> {
-    /// Such as "The variables of group/42 were not read".
-    pub(super) failed: String,
-    /// Such as "It is not known whether …". Only for writes.
-    pub(super) unclear: String,
-    /// Whose variables they are.
-    pub(super) owner: Option<&'a VariableOwner>,
-}
-
-impl Doing<'_> {
-    /// A read of what no group or project owns.
-    pub(super) fn plain(failed: &str) -> Doing<'static> {
-        Doing {
-            failed: failed.to_owned(),
-            unclear: String::new(),
-            owner: None,
+    /// The JSON of a read that succeeded. GitLab answers every read of keyturn with 200; a sign-in page does, too.
+    pub(super) fn json<T: DeserializeOwned>(&self, doing: &Doing<'_>) -> Result<T, Failure> {
+        if self.status != 200 {
+            let cause = if self.status < 300 {
+                self.unexpected()
+            } else {
+                of_answer(self, doing.owner)
+            };
+            return Err(cause.failed(doing));
         }
+        serde_json::from_slice(&self.body).map_err(|_| self.unexpected().failed(doing))
     }
-}
-
-/// Why something did not happen; what that was is added last.
-#[derive(Clone, Debug)]
-pub(super) struct Cause {
-    pub(super) class: Class,
-    pub(super) reason: Reason,
-    pub(super) text: String,
-    pub(super) advice: String,
-}
-
-impl Cause {
-    pub(super) fn blocked(reason: Reason, text: impl Into<String>, advice: impl Into<String>) -> Cause {
-        Cause {
-            class: Class::Blocked,
-            reason,
-            text: text.into(),
-            advice: advice.into(),
-        }
-    }
-
-    pub(super) fn incomplete(reason: Reason, text: impl Into<String>) -> Cause {
-        Cause {
-            class: Class::Incomplete,
-            reason,
-            text: text.into(),
-            advice: "Run again; it is safe.".to_owned(),
-        }
-    }
-
-    /// It did not happen.
-    pub(super) fn failed(self, doing: &Doing<'_>) -> Failure {
-        Failure {
-            class: self.class,
-            reason: self.reason,
-            message: format!("{}: {}", doing.failed, self.text),
-            advice: self.advice,
-        }
-    }
-
-    /// Nobody can say whether it happened, so running again is what there is to do, whatever the cause.
-    pub(super) fn unclear(self, doing: &Doing<'_>) -> Failure {
-        Failure {
-            class: Class::Incomplete,
-            reason: self.reason,
-            message: format!("{}: {}", doing.unclear, self.text),
-            advice: self.advice,
-        }
-    }
-
-    /// An earlier attempt whose outcome is unknown, and what became of a later one.
-    pub(super) fn then(self, later: Cause) -> Cause {
-        Cause {
-            text: format!(
-                "{}; a later attempt did not take effect: {}",
-                self.text, later.text
-            ),
-            ..later
-        }
-    }
-
-    /// The last net: should an error text repeat what was sent, or a piece of it that a cut has left, it goes.
-    pub(super) fn without(mut self, secret: &Secret) -> Cause {
-        let value: Vec<char> = secret.expose().chars().collect();
-        let repeats = |piece: &[char]| self.text.contains(&piece.iter().collect::<String>());
-        let repeated = if value.len() < PIECE {
-            !value.is_empty() && repeats(&value)
-        } else {
-            value.windows(PIECE).any(repeats)
-        };
-        if repeated {
-            self.text = "GitLab's answer repeats the value, so it is not shown".to_owned();
-        }
-        self
-    }
-}
-
-/// So many characters in a row are a piece of a secret and no accident.
-const PIECE: usize = 8;
-
-/// An error document in one of GitLab's shapes.
-#[derive(Debug, Default)]
-pub(super) struct Document {
-    error: Option<String>,
-    description: Option<String>,
-    message: Option<String>,
-    attributes: Vec<(String, Vec<String>)>,
-}
-
-impl Document {
-    /// Reads an error document; `None` when the body is none of GitLab's shapes, as when a proxy answered.
-    pub(super) fn parse(body: &[u8]) -> Option<Document> {
-        let value: Value = serde_json::from_slice(body).ok()?;
-        let object = value.as_object()?;
-        let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
-        let mut document = Document {
-            error: text("error"),
-            description: text("error_description"),
-            ..Document::default()
-        };
-        document.message = text("message");
-        if let Some(attributes) = object.get("message").and_then(Value::as_object) {
-            document.attributes = attributes
-                .iter()
-                .map(|(name, texts)| (name.clone(), strings(texts)))
-                .collect();
-        }
-        let known = document.error.is_some() || document.message.is_some() || !document.attributes.is_empty();
-        known.then_some(document)
-    }
-
-    /// GitLab's texts in one line, cut.
-    pub(super) fn quote(&self) -> String {
-        let mut parts: Vec<String> = Vec::new();
-        parts.extend(self.message.clone());
-        parts.extend(
-            self.attributes
-                .iter()
-                .map(|(name, texts)| format!("{name} {}", texts.join(", "))),
-        );
-        parts.extend(self.description.clone().or_else(|| self.error.clone()));
-        cut(&parts.join("; "))
-    }
-
-    fn describes(&self, word: &str) -> bool {
-        self.description
-            .as_deref()
-            .is_some_and(|text| text.to_ascii_lowercase().contains(word))
-    }
-
-    fn says(&self, text: &str) -> bool {
-        self.message
-            .as_deref()
-            .is_some_and(|message| message.contains(text))
-    }
-
-    /// Maintenance mode, and a read-only Geo secondary: a 403 that has nothing to do with the token.
-    pub(super) fn read_only(&self) -> bool {
-        self.says("read-only instance")
-    }
-
-    /// The masking rule is checked on the value: `{"value": ["is invalid"]}`.
-    fn mask_refused(&self) -> bool {
-        self.attributes
-            .iter()
-            .any(|(name, texts)| name == "value" && texts.iter().any(|text| text == "is invalid"))
-    }
-}
-
-fn strings(value: &Value) -> Vec<String> {
-    match value.as_array() {
-        Some(items) => items
-            .iter()
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect(),
-        None => value.as_str().map(str::to_owned).into_iter().collect(),
-    }
-}
-
-/// One line of at most [`QUOTED`] characters.
-pub(super) fn cut(text: &str) -> String {
-    let plain: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    if plain.chars().count() <= QUOTED {
-        return plain;
-    }
-    let mut short: String = plain.chars().take(QUOTED.saturating_sub(1)).collect();
-    short.push('…');
-    short
 }
 
 /// Whether a write with this answer certainly did not take effect: GitLab itself refused it, in one of its own shapes.
@@ -357,7 +178,7 @@ fn rate_limited(retry_after: Option<Duration>) -> Cause {
 }
 
 /// A success, or a refusal, that is not GitLab's.
-pub(super) fn unexpected(status: u16, html: bool) -> Cause {
+fn unexpected(status: u16, html: bool) -> Cause {
     let what = if html {
         "HTML"
     } else {
@@ -370,96 +191,13 @@ pub(super) fn unexpected(status: u16, html: bool) -> Cause {
     )
 }
 
-/// How a request failed that got no answer.
-pub(super) struct Silence {
-    /// Whether the connection was never made, so that nothing was sent.
-    pub(super) never_sent: bool,
-    /// Why.
-    pub(super) cause: Cause,
-}
-
-/// Judges an error of the HTTP client.
-pub(super) fn of_transport(error: &reqwest::Error) -> Silence {
-    let never_sent = error.is_connect() || error.is_builder();
-    let cause = if let Some(text) = tls(error) {
-        tls_cause(&text)
-    } else if error.is_timeout() {
-        Cause::incomplete(Reason::GitlabTimeout, "GitLab did not answer in time")
-    } else if never_sent {
-        Cause::incomplete(
-            Reason::GitlabUnreachable,
-            format!("GitLab can't be reached ({})", innermost(error)),
-        )
-    } else {
-        Cause::incomplete(
-            Reason::GitlabUnreachable,
-            format!("the connection to GitLab broke ({})", innermost(error)),
-        )
-    };
-    Silence { never_sent, cause }
-}
-
-/// What rustls said, if it is what failed. It hides inside of `std::io::Error`, whose `source` skips it.
-fn tls(error: &reqwest::Error) -> Option<String> {
-    let mut next: Option<&(dyn Error + 'static)> = Some(error);
-    while let Some(error) = next {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(format!("{tls} {tls:?}"));
-        }
-        next = match error
-            .downcast_ref::<std::io::Error>()
-            .and_then(std::io::Error::get_ref)
-        {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
-}
-
-fn tls_cause(text: &str) -> Cause {
-    let shown = cut(text);
-    if text.contains("CaUsedAsEndEntity") {
-        return Cause::blocked(
-            Reason::Tls,
-            "GitLab's certificate is not accepted: it is a certificate of an authority, used as a server's",
-            "A self-signed certificate must not say CA:TRUE. Issue a server certificate (CA:FALSE), and give its \
-             issuer in KEYTURN_CA_FILE.",
-        );
-    }
-    if text.contains("InvalidMessage") || text.contains("corrupt message") {
-        return Cause::blocked(
-            Reason::Tls,
-            "the server does not speak TLS at this address",
-            "Check scheme and port of GITLAB_API_URL.",
-        );
-    }
-    Cause::blocked(
-        Reason::Tls,
-        format!("the TLS connection to GitLab is not accepted: {shown}"),
-        "If a private authority issued GitLab's certificate, give that authority's certificate (PEM) in \
-         KEYTURN_CA_FILE. An expired certificate must be renewed.",
-    )
-}
-
-/// The last error of the chain: "connection refused" and the like. The outer ones carry the address.
-fn innermost(error: &reqwest::Error) -> String {
-    let mut last: &(dyn Error + 'static) = match error.source() {
-        Some(source) => source,
-        None => return "no reason is known".to_owned(),
-    };
-    while let Some(source) = last.source() {
-        last = source;
-    }
-    cut(&last.to_string())
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Cause, Document, Doing, is_refusal, of_answer};
+    use super::{is_refusal, of_answer};
     use crate::failure::Class;
     use crate::gitlab::VariableOwner;
-    use crate::gitlab::client::Answer;
+    use crate::gitlab::answer::Answer;
+    use crate::gitlab::cause::{Cause, Doing};
     use crate::reason::Reason;
     use crate::secret::Secret;
 
@@ -563,16 +301,6 @@ mod tests {
             r#"{"message":"500 Internal Server Error"}"#
         )));
         assert!(!is_refusal(&answer(429, r#"{"message":{"error":"too many"}}"#)));
-    }
-
-    #[test]
-    fn quotes_are_cut_to_one_short_line() {
-        let long = "ü\\n".repeat(400);
-        let document = Document::parse(format!(r#"{{"message":"{long}"}}"#).as_bytes()).unwrap();
-        assert_eq!(document.quote().chars().count(), 200);
-        assert!(!document.quote().contains('\n'));
-        assert!(Document::parse(b"[]").is_none());
-        assert!(Document::parse(b"{\"value\":\"x\"}").is_none());
     }
 
     #[test]
