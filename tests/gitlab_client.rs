@@ -9,10 +9,9 @@
 use std::collections::BTreeMap;
 
 use keyturn::failure::{Class, Failure, Written};
-use keyturn::gitlab::{Container, Gitlab, NewVariable, Variable, Version, find, other_scopes};
+use keyturn::gitlab::{Access, Gitlab, NewVariable, Variable, VariableOwner, Version, find, other_scopes};
 use keyturn::roots::Roots;
 use keyturn::secret::Secret;
-use keyturn::settings::GitlabAccess;
 use testbed::gitlab as bed;
 use testbed::gitlab::{
     Answer, Certificate, Effect, Fault, GitLab, GroupId, Options, OverwrittenRow, Scope, Token,
@@ -24,7 +23,7 @@ const NEW: &str = "AKIAI44QH8DHBEXAMPLE";
 
 fn client(gitlab: &GitLab, token: &str, ca_pem: Option<Vec<u8>>) -> Result<Gitlab, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Gitlab::open(&GitlabAccess {
+    Gitlab::open(&Access {
         api: gitlab.url().parse().unwrap(),
         token: Secret::new(token),
         roots: ca_pem.and_then(Roots::parse),
@@ -32,7 +31,7 @@ fn client(gitlab: &GitLab, token: &str, ca_pem: Option<Vec<u8>>) -> Result<Gitla
 }
 
 /// A group with one credential, and a client with its owner's token.
-async fn start() -> (GitLab, GroupId, Container, Gitlab) {
+async fn start() -> (GitLab, GroupId, VariableOwner, Gitlab) {
     let gitlab = GitLab::start(Options::default()).await.unwrap();
     let (group, token) = gitlab.world(|world| {
         let group = world.add_group("parent/child");
@@ -40,7 +39,7 @@ async fn start() -> (GitLab, GroupId, Container, Gitlab) {
         (group, world.add_token(Token::owner(group)))
     });
     let opened = client(&gitlab, &token, None).unwrap();
-    (gitlab, group, Container::Group(group.0.to_string()), opened)
+    (gitlab, group, VariableOwner::Group(group.0.to_string()), opened)
 }
 
 fn value(gitlab: &GitLab, group: GroupId, scope: &str) -> String {
@@ -93,7 +92,7 @@ fn unclear(written: Written<Variable>) -> Failure {
     }
 }
 
-async fn update(api: &Gitlab, group: &Container, scope: &str) -> Written<Variable> {
+async fn update(api: &Gitlab, group: &VariableOwner, scope: &str) -> Written<Variable> {
     api.update(group, ID, scope, &Secret::new(NEW), "note").await
 }
 
@@ -122,7 +121,7 @@ async fn all_pages_are_read() {
     assert_eq!(all.len(), 251);
     assert_eq!(calls(&gitlab, "GET"), 3);
     assert!(find(&all, "V249", "*").unwrap().is_some());
-    let path = Container::Group("parent/child".into());
+    let path = VariableOwner::Group("parent/child".into());
     assert_eq!(api.variables(&path).await.unwrap().len(), 251);
     assert!(api.clock().now().is_some());
 }
@@ -422,7 +421,7 @@ async fn what_was_renamed_or_moved_is_told() {
     });
     api.variables(&container).await.unwrap();
     let failure = api
-        .variables(&Container::Group("parent/child".into()))
+        .variables(&VariableOwner::Group("parent/child".into()))
         .await
         .unwrap_err();
     assert_eq!(
@@ -430,14 +429,14 @@ async fn what_was_renamed_or_moved_is_told() {
         (Class::Blocked, "group_unknown")
     );
     let failure = api
-        .variables(&Container::Project("99999".into()))
+        .variables(&VariableOwner::Project("99999".into()))
         .await
         .unwrap_err();
     assert_eq!(failure.reason.word(), "project_unknown");
     gitlab.world(|world| {
         world.move_project(project, "parent/renamed/moved");
     });
-    let old = Container::Project("parent/renamed/app".into());
+    let old = VariableOwner::Project("parent/renamed/app".into());
     assert_eq!(api.variables(&old).await.unwrap_err().reason.word(), "moved");
     let failure = refused(update(&api, &old, "*").await);
     assert_eq!((failure.class, failure.reason.word()), (Class::Blocked, "moved"));
@@ -450,7 +449,7 @@ async fn what_was_renamed_or_moved_is_told() {
 
 fn client_at(api_url: &str) -> Gitlab {
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Gitlab::open(&GitlabAccess {
+    Gitlab::open(&Access {
         api: api_url.parse().unwrap(),
         token: Secret::new("t"),
         roots: None,

@@ -4,9 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-/// Circles that are known and still to be opened. One that is open is taken off the list.
-const KNOWN: [&str; 1] = ["src/gitlab/client, errors"];
-
 #[test]
 fn no_module_imports_one_that_imports_it_back() {
     let mut found = Vec::new();
@@ -20,10 +17,7 @@ fn no_module_imports_one_that_imports_it_back() {
         assert!(files.len() > 3, "{room} has only {} files", files.len());
         found.extend(circles(&files).iter().map(|circle| format!("{room}/{circle}")));
     }
-    assert_eq!(
-        found, KNOWN,
-        "left: the circles there are; right: those that are known"
-    );
+    assert!(found.is_empty(), "modules that import each other: {found:?}");
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! What is made of one answer of GitLab's, whatever it is, without a connection. For tests and fuzzing that throw
 //! arbitrary answers at the code that reads them; the client reads its answers with the same functions.
 
-use super::client::{Answer, Outcome};
-use super::errors::{self, Doing};
+use super::answer::Answer;
+use super::cause::Doing;
+use super::client::Outcome;
+use super::refusals;
 use super::variables::{Expected, conclude, differs, rows};
-use super::{Container, Variable};
+use super::{Variable, VariableOwner};
 use crate::failure::{Failure, Written};
 use crate::secret::Secret;
 
@@ -14,19 +16,19 @@ use crate::secret::Secret;
 ///
 /// When it is anything but a page of variables.
 pub fn page(status: u16, html: bool, body: &[u8]) -> Result<Vec<Variable>, Failure> {
-    let container = Container::Group("g".to_owned());
-    rows(&answer(status, html, body), &doing(&container))
+    let owner = VariableOwner::Group("g".to_owned());
+    rows(&answer(status, html, body), &doing(&owner))
 }
 
 /// Judges the answer to the only attempt to write this value to the variable `K`, scope `*`, with the description `d`.
 pub fn written(status: u16, html: bool, body: &[u8], value: &Secret) -> Written<Variable> {
-    let container = Container::Group("g".to_owned());
+    let owner = VariableOwner::Group("g".to_owned());
     let answer = answer(status, html, body);
     let outcome = if (200..300).contains(&status) {
         Outcome::Answered(answer)
     } else {
-        let cause = errors::of_answer(&answer, Some(&container));
-        if errors::is_refusal(&answer) {
+        let cause = refusals::of_answer(&answer, Some(&owner));
+        if refusals::is_refusal(&answer) {
             Outcome::Refused(cause)
         } else {
             Outcome::Unclear(cause)
@@ -38,7 +40,7 @@ pub fn written(status: u16, html: bool, body: &[u8], value: &Secret) -> Written<
         value,
         description: "d",
     };
-    conclude(outcome, &doing(&container), value, |variable| {
+    conclude(outcome, &doing(&owner), value, |variable| {
         differs(variable, &expected)
     })
 }
@@ -54,10 +56,10 @@ fn answer(status: u16, html: bool, body: &[u8]) -> Answer {
     }
 }
 
-fn doing(container: &Container) -> Doing<'_> {
+fn doing(owner: &VariableOwner) -> Doing<'_> {
     Doing {
         failed: "K was not changed".to_owned(),
         unclear: "It is not known whether K was changed".to_owned(),
-        container: Some(container),
+        owner: Some(owner),
     }
 }

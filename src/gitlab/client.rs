@@ -1,19 +1,19 @@
 //! The connection to GitLab: one client, its retries, and its clock.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::fmt::rfc2822;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Certificate, Client, RequestBuilder, Url, redirect};
-use serde::de::DeserializeOwned;
 
-use super::errors::{self, Cause, Document, Doing};
+use super::answer::Answer;
+use super::cause::{Cause, Doing};
+use super::{Access, VariableOwner};
+use super::{refusals, transport};
 use crate::clock::{Deadline, ServerClock};
 use crate::failure::{Class, Failure};
 use crate::reason::Reason;
 use crate::roots::Roots;
-use crate::settings::GitlabAccess;
 
 const ATTEMPTS: u32 = 3;
 /// With this, a network without a way to GitLab is told within 10 s, all attempts counted; one lost packet is survived.
@@ -28,34 +28,6 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 /// A hundred variables, each well above GitLab's documented 10,000 characters, fit.
 const LARGEST_BODY: usize = 32 << 20;
 
-/// What variables belong to, by number or full path. Numbers survive renaming.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Container {
-    /// A group.
-    Group(String),
-    /// A project.
-    Project(String),
-}
-
-impl Container {
-    /// The two segments of the path that name it.
-    pub(super) fn segments(&self) -> [&str; 2] {
-        match self {
-            Container::Group(name) => ["groups", name],
-            Container::Project(name) => ["projects", name],
-        }
-    }
-}
-
-impl fmt::Display for Container {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Container::Group(name) => write!(f, "group/{name}"),
-            Container::Project(name) => write!(f, "project/{name}"),
-        }
-    }
-}
-
 /// A GitLab instance, seen with one token. Clones share connections and clock.
 #[derive(Clone, Debug)]
 pub struct Gitlab {
@@ -63,41 +35,6 @@ pub struct Gitlab {
     root: Url,
     clock: ServerClock,
     deadline: Option<Deadline>,
-}
-
-/// An answer, whatever its status.
-pub(super) struct Answer {
-    pub(super) status: u16,
-    pub(super) html: bool,
-    pub(super) next_page: Option<String>,
-    pub(super) total: Option<usize>,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) body: Vec<u8>,
-}
-
-impl Answer {
-    /// The error document in it.
-    pub(super) fn document(&self) -> Option<Document> {
-        Document::parse(&self.body)
-    }
-
-    /// It is not what GitLab answers.
-    pub(super) fn unexpected(&self) -> Cause {
-        errors::unexpected(self.status, self.html)
-    }
-
-    /// The JSON of a read that succeeded. GitLab answers every read of keyturn with 200; a sign-in page does, too.
-    pub(super) fn json<T: DeserializeOwned>(&self, doing: &Doing<'_>) -> Result<T, Failure> {
-        if self.status != 200 {
-            let cause = if self.status < 300 {
-                self.unexpected()
-            } else {
-                errors::of_answer(self, doing.container)
-            };
-            return Err(cause.failed(doing));
-        }
-        serde_json::from_slice(&self.body).map_err(|_| self.unexpected().failed(doing))
-    }
 }
 
 /// What became of one request.
@@ -123,7 +60,7 @@ impl Gitlab {
     /// Prepares the connection; nothing is sent yet. The process-wide TLS provider must be installed.
     ///
     /// Redirects are not followed: GitLab answers them for moved projects only, and the token belongs to one address.
-    pub fn open(access: &GitlabAccess) -> Result<Gitlab, Failure> {
+    pub fn open(access: &Access) -> Result<Gitlab, Failure> {
         let mut token = HeaderValue::from_str(access.token.expose()).map_err(|_| {
             Failure::settings(
                 Reason::TokenMalformed,
@@ -241,7 +178,7 @@ impl Gitlab {
         &self,
         request: impl Fn() -> RequestBuilder,
         repeatable: bool,
-        container: &Container,
+        owner: &VariableOwner,
     ) -> Outcome {
         let mut unknown: Option<Cause> = None;
         let mut attempt = 1;
@@ -257,8 +194,8 @@ impl Gitlab {
                         None
                     };
                     (
-                        errors::of_answer(&answer, Some(container)),
-                        errors::is_refusal(&answer),
+                        refusals::of_answer(&answer, Some(owner)),
+                        refusals::is_refusal(&answer),
                         pause,
                     )
                 }
@@ -299,7 +236,7 @@ impl Gitlab {
                 "GitLab's answer is larger than any should be",
             )),
             Err(error) => {
-                let silence = errors::of_transport(&error.without_url());
+                let silence = transport::silence(&error.without_url());
                 if silence.never_sent {
                     Sent::Never(silence.cause)
                 } else {
@@ -389,15 +326,16 @@ fn authorities(roots: &Roots) -> Result<Vec<Certificate>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, Container, Gitlab, authorities, pause_after};
+    use super::{Gitlab, authorities, pause_after};
+    use crate::gitlab::answer::Answer;
+    use crate::gitlab::{Access, VariableOwner};
     use crate::roots::Roots;
     use crate::secret::Secret;
-    use crate::settings::GitlabAccess;
     use std::time::Duration;
 
     fn open(api: &str) -> Gitlab {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let access = GitlabAccess {
+        let access = Access {
             api: api.parse().unwrap(),
             token: Secret::new("t"),
             roots: None,
@@ -408,7 +346,7 @@ mod tests {
     #[test]
     fn paths_stay_in_their_segment() {
         let gitlab = open("https://gitlab.example.com/root/api/v4/");
-        let [kind, name] = Container::Group("a/b c".into()).segments().map(str::to_owned);
+        let [kind, name] = VariableOwner::Group("a/b c".into()).segments().map(str::to_owned);
         assert_eq!(
             gitlab.url(&[&kind, &name, "variables"]).unwrap().as_str(),
             "https://gitlab.example.com/root/api/v4/groups/a%2Fb%20c/variables"

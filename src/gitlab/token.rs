@@ -6,7 +6,7 @@ use planner::Timestamp;
 use serde::Deserialize;
 
 use super::Gitlab;
-use super::errors::Doing;
+use super::cause::Doing;
 use crate::failure::Failure;
 
 /// A personal, group or project access token: GitLab keeps all three in the same record.

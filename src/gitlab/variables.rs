@@ -3,9 +3,11 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 
-use super::client::{Answer, Outcome};
-use super::errors::{self, Cause, Doing};
-use super::{Container, Gitlab};
+use super::answer::Answer;
+use super::cause::{Cause, Doing};
+use super::client::Outcome;
+use super::document::cut;
+use super::{Gitlab, VariableOwner};
 use crate::failure::{Class, Failure, Written};
 use crate::reason::Reason;
 use crate::secret::Secret;
@@ -176,13 +178,13 @@ pub(super) struct Expected<'a> {
 impl Gitlab {
     /// Reads all variables of a group or project. Pages are ordered by GitLab's internal id, so none is missed while
     /// others are added; when one is removed meanwhile the number of rows tells.
-    pub async fn variables(&self, container: &Container) -> Result<Vec<Variable>, Failure> {
+    pub async fn variables(&self, owner: &VariableOwner) -> Result<Vec<Variable>, Failure> {
         let doing = Doing {
-            failed: format!("The variables of {container} were not read"),
+            failed: format!("The variables of {owner} were not read"),
             unclear: String::new(),
-            container: Some(container),
+            owner: Some(owner),
         };
-        let [kind, name] = container.segments();
+        let [kind, name] = owner.segments();
         let address = self.url(&[kind, name, "variables"])?;
         let mut found: Vec<Variable> = Vec::new();
         let mut page: u32 = 1;
@@ -218,18 +220,18 @@ impl Gitlab {
     /// caller has just seen the variable, and the answer must show it.
     pub async fn update(
         &self,
-        container: &Container,
+        owner: &VariableOwner,
         key: &str,
         scope: &str,
         value: &Secret,
         description: &str,
     ) -> Written<Variable> {
         let doing = Doing {
-            failed: format!("{key} (scope {scope}) of {container} was not changed"),
-            unclear: format!("It is not known whether {key} (scope {scope}) of {container} was changed"),
-            container: Some(container),
+            failed: format!("{key} (scope {scope}) of {owner} was not changed"),
+            unclear: format!("It is not known whether {key} (scope {scope}) of {owner} was changed"),
+            owner: Some(owner),
         };
-        let [kind, name] = container.segments();
+        let [kind, name] = owner.segments();
         let url = match self.url(&[kind, name, "variables", key]) {
             Ok(url) => url,
             Err(failure) => return Written::Refused(failure),
@@ -242,7 +244,7 @@ impl Gitlab {
             },
         };
         let outcome = self
-            .write(|| self.http.put(url.clone()).json(&update), true, container)
+            .write(|| self.http.put(url.clone()).json(&update), true, owner)
             .await;
         conclude(outcome, &doing, value, |variable| {
             differs(
@@ -259,14 +261,14 @@ impl Gitlab {
 
     /// Creates a variable, every attribute explicit. A POST is not repeated once it was sent: the second would be refused
     /// as "already taken" by the first.
-    pub async fn create(&self, container: &Container, new: &NewVariable) -> Written<Variable> {
+    pub async fn create(&self, owner: &VariableOwner, new: &NewVariable) -> Written<Variable> {
         let NewVariable { key, scope, .. } = new;
         let doing = Doing {
-            failed: format!("{key} (scope {scope}) of {container} was not created"),
-            unclear: format!("It is not known whether {key} (scope {scope}) of {container} was created"),
-            container: Some(container),
+            failed: format!("{key} (scope {scope}) of {owner} was not created"),
+            unclear: format!("It is not known whether {key} (scope {scope}) of {owner} was created"),
+            owner: Some(owner),
         };
-        let [kind, name] = container.segments();
+        let [kind, name] = owner.segments();
         let url = match self.url(&[kind, name, "variables"]) {
             Ok(url) => url,
             Err(failure) => return Written::Refused(failure),
@@ -284,7 +286,7 @@ impl Gitlab {
                 "environment_scope": scope,
             }))
         };
-        let outcome = self.write(request, false, container).await;
+        let outcome = self.write(request, false, owner).await;
         conclude(outcome, &doing, &new.value, |variable| {
             let expected = Expected {
                 key,
@@ -366,7 +368,7 @@ pub(super) fn differs(variable: &Variable, expected: &Expected<'_>) -> Option<Di
     if variable.environment_scope != expected.scope {
         return Some(Difference::Elsewhere(format!(
             "GitLab answered with the variable of another scope ({}), which may have been overwritten",
-            errors::cut(&variable.environment_scope)
+            cut(&variable.environment_scope)
         )));
     }
     if variable.description.as_deref().unwrap_or("") != expected.description {

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 
 use super::Gitlab;
-use super::errors::Doing;
+use super::cause::Doing;
 use crate::failure::Failure;
 
 /// The release of the GitLab instance, as far as behaviour depends on it.

@@ -7,24 +7,13 @@ use reqwest::Url;
 use super::raw::Raw;
 use super::value::{api_url, bad, refused};
 use crate::failure::Failure;
+use crate::gitlab::Access;
 use crate::reason::Reason;
 use crate::roots::Roots;
 use crate::secret::Secret;
 use crate::warnings::Warnings;
 
 const API_OF_GITLAB_COM: &str = "https://gitlab.com/api/v4";
-
-/// How GitLab is reached.
-#[derive(Clone, Debug)]
-pub struct GitlabAccess {
-    /// The root of the REST API: what a job has in `CI_API_V4_URL`.
-    pub api: Url,
-    /// A personal, group or project access token with scope `api`. Its shape is not checked: the prefix is a setting of the
-    /// instance.
-    pub token: Secret,
-    /// Authorities that GitLab is trusted by, besides the public ones.
-    pub roots: Option<Roots>,
-}
 
 /// How AWS is reached, besides by the standard `AWS_*` variables, which the SDK reads itself. It can't come from the secret
 /// that holds the other settings, because it is needed to read that.
@@ -45,20 +34,18 @@ pub struct WebIdentity {
     pub role_arn: String,
 }
 
-impl GitlabAccess {
-    pub(super) fn from(raw: &Raw, warnings: &Warnings) -> Result<GitlabAccess, Failure> {
-        let file = [
-            ("KEYTURN_CA_FILE", &raw.keyturn_ca_file),
-            ("CI_SERVER_TLS_CA_FILE", &raw.ci_server_tls_ca_file),
-        ]
-        .into_iter()
-        .find_map(|(name, path)| path.as_deref().map(|path| (name, path)));
-        Ok(GitlabAccess {
-            roots: file.map(|(name, path)| roots(name, path)).transpose()?,
-            api: api(raw, warnings)?,
-            token: token(raw)?,
-        })
-    }
+pub(super) fn gitlab_access(raw: &Raw, warnings: &Warnings) -> Result<Access, Failure> {
+    let file = [
+        ("KEYTURN_CA_FILE", &raw.keyturn_ca_file),
+        ("CI_SERVER_TLS_CA_FILE", &raw.ci_server_tls_ca_file),
+    ]
+    .into_iter()
+    .find_map(|(name, path)| path.as_deref().map(|path| (name, path)));
+    Ok(Access {
+        roots: file.map(|(name, path)| roots(name, path)).transpose()?,
+        api: api(raw, warnings)?,
+        token: token(raw)?,
+    })
 }
 
 impl AwsAccess {

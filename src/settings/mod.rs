@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::failure::{Class, Failure};
+use crate::gitlab;
 use crate::warnings::Warnings;
 
 mod access;
@@ -23,7 +24,7 @@ pub mod secret_json;
 mod tests;
 pub mod value;
 
-pub use access::{AwsAccess, GitlabAccess, WebIdentity};
+pub use access::{AwsAccess, WebIdentity};
 pub use bootstrap::Bootstrap;
 pub use environment::{Normalised, clean_or_exec, normalised};
 pub use reqwest::Url;
@@ -37,7 +38,7 @@ use raw::Raw;
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// How GitLab is reached.
-    pub gitlab: GitlabAccess,
+    pub gitlab: gitlab::Access,
     /// What is wanted of the rotation.
     pub rotation: RotationSpec,
 }
@@ -65,7 +66,7 @@ impl Settings {
         misplaced::check(&merged)?;
         let raw = read(&merged)?;
         Ok(Settings {
-            gitlab: GitlabAccess::from(&raw, warnings)?,
+            gitlab: access::gitlab_access(&raw, warnings)?,
             rotation: RotationSpec::from(&raw)?,
         })
     }

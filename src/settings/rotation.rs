@@ -9,7 +9,7 @@ use super::policy::policy;
 use super::raw::Raw;
 use super::value::{Rule, Scope, VariableName, bad, boolean, duration, human, parsed, path, refused, user};
 use crate::failure::Failure;
-use crate::gitlab::Container;
+use crate::gitlab::VariableOwner;
 use crate::reason::Reason;
 
 const JOURNAL: &str = "KEYTURN_JOURNAL";
@@ -39,7 +39,7 @@ pub struct RotationSpec {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetSpec {
     /// What the variables belong to.
-    pub container: Container,
+    pub container: VariableOwner,
     /// The variable with the access key's id.
     pub id: VariableName,
     /// The variable with the secret access key.
@@ -107,11 +107,14 @@ impl RotationSpec {
     }
 }
 
-fn containers(raw: &Raw) -> Result<Vec<Container>, Failure> {
+fn containers(raw: &Raw) -> Result<Vec<VariableOwner>, Failure> {
     let group = parsed("GITLAB_GROUP_ID", raw.gitlab_group_id.as_deref(), path)?;
     let project = parsed("GITLAB_PROJECT_ID", raw.gitlab_project_id.as_deref(), path)?;
-    let group = group.map(Container::Group);
-    let all: Vec<Container> = group.into_iter().chain(project.map(Container::Project)).collect();
+    let group = group.map(VariableOwner::Group);
+    let all: Vec<VariableOwner> = group
+        .into_iter()
+        .chain(project.map(VariableOwner::Project))
+        .collect();
     if all.is_empty() {
         return Err(refused(
             Reason::NoTarget,
