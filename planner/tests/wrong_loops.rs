@@ -49,12 +49,7 @@ impl Loop for Bent {
             facts.full = self.believes == Some(run.looking);
         }
         let left = TimeLeft::Ample;
-        let mut turn = run.turn(
-            facts.as_deref_mut(),
-            left,
-            stopping && !self.ignores_stops,
-            policy,
-        );
+        let mut turn = run.turn(facts, left, stopping && !self.ignores_stops, policy);
         if self.skips_pauses && matches!(turn, Turn::Pause(_)) {
             turn = run.turn(None, left, stopping, policy);
         }
