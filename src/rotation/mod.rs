@@ -4,6 +4,7 @@
 //! Nothing is kept between runs: a new run and a resumed run are the same run.
 
 mod budget;
+mod keyring;
 mod naming;
 mod observe;
 mod open;
@@ -20,13 +21,13 @@ use crate::failure::Failure;
 use crate::gitlab::{Gitlab, Variable, Version};
 use crate::reason::Reason;
 use crate::report::{Command, Ending, Performed, RotationReport, Subject};
-use crate::secret::{KeyPair, Secret};
 use crate::settings::RotationSpec;
 use crate::stop::Stop;
 use crate::warnings::Warnings;
 
 use budget::Budgets;
 pub use budget::create_budget;
+use keyring::Keyring;
 use perform::NotDone;
 use time::in_time;
 
@@ -45,10 +46,7 @@ pub struct Rotation {
     run_name: String,
     /// The variables of each container as last seen, answers of writes folded in.
     seen: Vec<Result<Vec<Variable>, Failure>>,
-    /// Secrets this process holds.
-    hand: Vec<KeyPair>,
-    /// Secrets that STS accepted in this run, with their key.
-    proved: Vec<(KeyId, Secret)>,
+    keyring: Keyring,
     /// Why STS could not say whose a readable secret is.
     inconclusive: Option<Failure>,
     /// Why the last use of a key could not be read.

@@ -218,13 +218,8 @@ impl Rotation {
 
     /// Asks STS whose a readable secret is: first the key its marker names, then the one beside it, then the others.
     async fn whose(&mut self, secret: &Secret, noted: Option<KeyId>, beside: IdValue, keys: &[Key]) -> Proof {
-        if let Some((key, _)) = self.proved.iter().find(|(key, proved)| {
-            proved.same(secret)
-                && keys
-                    .iter()
-                    .any(|listed| listed.id == *key && listed.status == Status::Active)
-        }) {
-            return Proof::Of(*key);
+        if let Some(key) = self.keyring.key_of(secret, keys) {
+            return Proof::Of(key);
         }
         if secret.expose().is_empty() {
             return Proof::Empty;
@@ -247,8 +242,7 @@ impl Rotation {
             };
             match self.aws.ask(&pair).await {
                 Answer::Accepted(caller) if self.is_user(&caller) => {
-                    self.proved.push((id, secret.clone()));
-                    self.hand.push(pair);
+                    self.keyring.keep(pair);
                     return Proof::Of(id);
                 }
                 Answer::Accepted(_) => return Proof::OfSomebodyElse,

@@ -8,6 +8,7 @@ use planner::{Facts, Reconciler, Target, Timestamp};
 
 use super::Rotation;
 use super::budget::Budgets;
+use super::keyring::Keyring;
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
@@ -60,14 +61,12 @@ impl Rotation {
         let (aws, pair, caller) = signer(aws, &gitlab, &spec).await?;
         let user = user_of(&spec, &caller)?;
         let mut signs = None;
-        let mut hand = Vec::new();
-        let mut proved = Vec::new();
+        let mut keyring = Keyring::default();
         if let Some(pair) =
             pair.filter(|_| matches!(&caller.kind, CallerKind::User { name } if *name == user))
         {
             signs = Some(pair.id);
-            proved.push((pair.id, pair.secret.clone()));
-            hand.push(pair);
+            keyring.keep(pair);
         }
         Ok(Rotation {
             command,
@@ -81,8 +80,7 @@ impl Rotation {
             user,
             run_name: run_name(),
             seen: Vec::new(),
-            hand,
-            proved,
+            keyring,
             inconclusive: None,
             use_unread: None,
             used: Vec::new(),

@@ -162,8 +162,7 @@ impl Rotation {
         let new = self.aws.create_key(&self.user).await.done()?;
         let key = observe::fresh(new.pair.id, new.created);
         self.created = Some(key);
-        self.proved.push((key.id, new.pair.secret.clone()));
-        self.hand.push(new.pair);
+        self.keyring.keep(new.pair);
         facts.keys.push(key);
         Ok(key.id)
     }
@@ -283,7 +282,7 @@ impl Rotation {
     }
 
     fn in_hand(&self, key: KeyId) -> Result<KeyPair, NotDone> {
-        let found = self.hand.iter().rev().find(|pair| pair.id == key).cloned();
+        let found = self.keyring.pair(key).cloned();
         found.ok_or(NotDone::Refused(unexpected("the secret is not in hand")))
     }
 }
