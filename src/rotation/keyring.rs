@@ -38,6 +38,14 @@ impl Keyring {
     }
 }
 
+impl FromIterator<KeyPair> for Keyring {
+    fn from_iter<I: IntoIterator<Item = KeyPair>>(pairs: I) -> Keyring {
+        let mut keyring = Keyring::default();
+        pairs.into_iter().for_each(|pair| keyring.keep(pair));
+        keyring
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use planner::{Key, KeyId, LastUsed, Status, Timestamp};
