@@ -2,19 +2,20 @@
 //! parses or judges it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use planner::KeyId;
 use secrecy::{ExposeSecret, SecretString};
 
-/// A secret access key, a token, or a variable's value that may be one. Wiped when dropped; the environment and the JSON it
-/// was read from are plain text, and are not.
+/// A secret access key, a token, or a variable's value that may be one. Clones share one text, which is wiped when the last of
+/// them is dropped; the environment and the JSON it was read from are plain text, and are not.
 #[derive(Clone)]
-pub struct Secret(SecretString);
+pub struct Secret(Arc<SecretString>);
 
 impl Secret {
     /// Takes a secret in.
     pub fn new(text: impl Into<String>) -> Secret {
-        Secret(SecretString::from(text.into()))
+        Secret(Arc::new(SecretString::from(text.into())))
     }
 
     /// Shows the secret to the request that carries it. Never to a log, an error or a report.
@@ -42,4 +43,16 @@ pub struct KeyPair {
     pub id: KeyId,
     /// The secret access key.
     pub secret: Secret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Secret;
+
+    #[test]
+    fn clones_share_one_text() {
+        let one = Secret::new("wJalrXUtnFEMI");
+        let other = one.clone();
+        assert!(std::ptr::eq(one.expose(), other.expose()));
+    }
 }

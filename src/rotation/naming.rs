@@ -2,12 +2,12 @@
 
 use planner::{Facts, KeyId, SecretValue, Target};
 
-use super::Rotation;
+use super::seen::Seen;
 
 /// Two names that have less in common than this are not taken for each other.
 const ALIKE: f64 = 0.8;
 
-impl Rotation {
+impl Seen {
     /// A hidden secret whose marker names a key that isn't the user's, as far as the list shows.
     pub(super) fn stranger(&self, target: usize, facts: &Facts) -> Option<String> {
         let Some(Target::Seen(pair)) = facts.targets.get(target) else {
@@ -18,7 +18,11 @@ impl Rotation {
             .marker
             .filter(|_| pair.secret.value == SecretValue::Hidden)?;
         let listed = facts.keys.iter().any(|key| key.id == marker.key);
-        let (place, key, user) = (self.target_name(target), marker.key, &self.user);
+        let (place, key, user) = (
+            self.assignment().target_name(target),
+            marker.key,
+            &self.assignment().identity.user,
+        );
         (!listed).then(|| format!("{place}: its marker names {key}, which is no key of {user}"))
     }
 
@@ -27,7 +31,7 @@ impl Rotation {
         let Ok((Target::Seen(pair), _)) = self.unproved(target) else {
             return None;
         };
-        let place = self.spec.targets.get(target)?;
+        let place = self.assignment().target(target)?;
         let names = [&place.id, &place.secret];
         let [there, missing] = if pair.id.is_there() {
             names
@@ -47,7 +51,7 @@ impl Rotation {
 
     /// The places that were named, and a variable that holds the key that signs.
     pub(super) fn likely_place(&self, key: KeyId) -> String {
-        let named: Vec<String> = self.spec.targets.iter().map(ToString::to_string).collect();
+        let named = self.assignment().target_names();
         let holders: Vec<String> = self.places(key).collect();
         let held = if holders.is_empty() {
             String::new()
@@ -59,10 +63,8 @@ impl Rotation {
 
     /// The variable of the container whose name is nearest to one that doesn't exist.
     fn nearest(&self, target: usize, name: &str) -> Option<&str> {
-        let Some(Ok(variables)) = self.seen.get(target) else {
-            return None;
-        };
-        let place = self.spec.targets.get(target)?;
+        let variables = self.variables(target)?;
+        let place = self.assignment().target(target)?;
         let halves: [&str; 2] = [&place.id, &place.secret];
         variables
             .iter()

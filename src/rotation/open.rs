@@ -1,13 +1,20 @@
 //! Opening a rotation: whose credentials sign, whose key is rotated, and whether GitLab's token is fit for it. All of
 //! it only reads, and all of it comes before a key is created.
 
-use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use planner::{Facts, Reconciler, Target, Timestamp};
 
 use super::Rotation;
+use super::assignment::Assignment;
 use super::budget::Budgets;
+use super::identity::Identity;
+use super::observer::Observer;
+use super::performer::Performer;
+use super::remotes::Remotes;
+use super::time::Time;
+use super::transcript::Transcript;
 use crate::aws::{Caller, CallerFailure, CallerKind, Connection};
 use crate::clock::Deadline;
 use crate::failure::{Class, Failure};
@@ -44,8 +51,6 @@ impl Rotation {
             rotation: spec,
         } = settings;
         let gitlab = Gitlab::open(&gitlab)?.until(deadline);
-        let policy = spec.policy.policy(command != Command::Retire);
-        let budgets = Budgets::of(spec.settle, spec.targets.len());
         let version = gitlab.version().await?;
         if version < OLDEST_GITLAB {
             return Err(Failure::blocked(
@@ -59,50 +64,27 @@ impl Rotation {
         let token_left = check_token(&gitlab, command, deadline, &warnings).await?;
         let (aws, pair, caller) = signer(aws, &gitlab, &spec).await?;
         let user = user_of(&spec, &caller)?;
-        let mut signs = None;
-        let mut hand = Vec::new();
-        let mut proved = Vec::new();
-        if let Some(pair) =
-            pair.filter(|_| matches!(&caller.kind, CallerKind::User { name } if *name == user))
-        {
-            signs = Some(pair.id);
-            proved.push((pair.id, pair.secret.clone()));
-            hand.push(pair);
-        }
-        Ok(Rotation {
+        let identity = Identity::new(caller.account.clone(), user);
+        let own = pair.filter(|_| identity.is(&caller));
+        let signs = own.as_ref().map(|pair| pair.id);
+        let time = Time::new(deadline, stop, Budgets::of(spec.settle, spec.targets.len()));
+        let assignment = Arc::new(Assignment {
             command,
+            policy: spec.policy.policy(command != Command::Retire),
             spec,
-            policy,
-            budgets,
-            aws,
-            gitlab,
-            version,
-            account: caller.account,
-            user,
-            run_name: run_name(),
-            seen: Vec::new(),
-            hand,
-            proved,
-            inconclusive: None,
-            use_unread: None,
-            used: Vec::new(),
-            may_retire: false,
-            created: None,
+            identity,
+        });
+        Ok(Rotation {
+            remotes: Remotes::new(aws, gitlab, version),
+            keyring: own.into_iter().collect(),
+            observer: Observer::new(Arc::clone(&assignment)),
+            performer: Performer::new(Arc::clone(&assignment), time.clone(), warnings.clone()),
+            transcript: Transcript::new(warnings, token_left),
             reconciler: Reconciler::new(signs),
-            deadline,
-            stop,
-            steps: Vec::new(),
-            trouble: None,
-            blind: None,
-            warnings,
-            token_left,
+            time,
+            assignment,
         })
     }
-}
-
-/// A name that no other run has: two runs of one second must not take each other's intent for their own.
-fn run_name() -> String {
-    format!("{:016x}", RandomState::new().hash_one(std::process::id()))
 }
 
 /// The credentials that sign. When the pair of the environment is torn, because a run was killed between the two writes
@@ -173,7 +155,8 @@ fn user_of(spec: &RotationSpec, caller: &Caller) -> Result<String, Failure> {
 
 /// A caller is the user to rotate only where its key is: whose key is written to variables that hold another, or none, is not
 /// for a default to say. `None` where it is told, or where the planner has more to say of it.
-pub(super) fn user_missing(spec: &RotationSpec, user: &str, facts: &Facts) -> Option<Failure> {
+pub(super) fn user_missing(assignment: &Assignment, facts: &Facts) -> Option<Failure> {
+    let (spec, user) = (&assignment.spec, &assignment.identity.user);
     let empty = |target: &Target| matches!(target, Target::Seen(pair) if pair.is_empty());
     let elsewhere = facts.run.signer.is_some() && facts.targets.iter().all(empty);
     let untold = facts.targets.contains(&Target::Unread);

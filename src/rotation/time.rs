@@ -5,14 +5,11 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
-use planner::{Incomplete, Step, TimeLeft};
+use planner::TimeLeft;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::Rotation;
+use super::budget::Budgets;
 use crate::clock::Deadline;
-use crate::failure::Failure;
-use crate::reason::Reason;
-use crate::report::Ending;
 use crate::stop::Stop;
 
 /// How often a request is looked at while it is waited for.
@@ -24,26 +21,25 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 const HASTE: Duration = Duration::from_secs(1);
 const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
-/// Waits for the work until the run is out of time, or was asked to stop long enough ago; `None` then. That is asked
-/// before each step of the work and not of a timer alone: a process that was suspended for days must not wake up to the
-/// next attempt of a write.
-pub(super) async fn in_time<F: Future>(deadline: Deadline, stop: &Stop, work: F) -> Option<F::Output> {
-    let mut work = pin!(work);
-    let mut ticks = interval(POLL);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    poll_fn(move |context| {
-        if deadline.left().is_zero() || stop.overdue() {
-            return Poll::Ready(None);
-        }
-        while ticks.poll_tick(context).is_ready() {}
-        work.as_mut().poll(context).map(Some)
-    })
-    .await
+/// The time of one run. Clones share the request to stop.
+#[derive(Clone)]
+pub(super) struct Time {
+    deadline: Deadline,
+    stop: Stop,
+    budgets: Budgets,
 }
 
-impl Rotation {
-    /// How much of the run's time is left, in the classes that make a difference.
-    pub(super) fn time_left(&self) -> TimeLeft {
+impl Time {
+    pub(super) fn new(deadline: Deadline, stop: Stop, budgets: Budgets) -> Time {
+        Time {
+            deadline,
+            stop,
+            budgets,
+        }
+    }
+
+    /// How much of it is left, in the classes that make a difference.
+    pub(super) fn left(&self) -> TimeLeft {
         let left = self.deadline.left();
         if left.is_zero() {
             TimeLeft::Over
@@ -56,10 +52,25 @@ impl Rotation {
         }
     }
 
+    /// Whether the run was asked to stop.
+    pub(super) fn stopping(&self) -> bool {
+        self.stop.asked()
+    }
+
+    /// Waits until the run is asked to stop.
+    pub(super) async fn when_stopped(&self) {
+        self.stop.when_asked().await;
+    }
+
+    /// Waits for the work, and gives it up when the run is over: `None` then.
+    pub(super) async fn spend_on<F: Future>(&self, work: F) -> Option<F::Output> {
+        in_time(self.deadline, &self.stop, work).await
+    }
+
     /// Waits before another attempt, longer after each pause before it, and never into the time that the attempt needs.
     pub(super) async fn pause(&self, before: u8) {
         if self.stop.asked() {
-            in_time(self.deadline, &self.stop, sleep(HASTE)).await;
+            self.spend_on(sleep(HASTE)).await;
             return;
         }
         let room = self.deadline.left().saturating_sub(self.budgets.step);
@@ -71,28 +82,23 @@ impl Rotation {
             () = self.stop.when_asked() => {}
         }
     }
+}
 
-    /// The end of a run that waited for an answer for too long.
-    pub(super) fn out_of_time(&self) -> Ending {
-        Ending::incomplete(if self.stop.asked() {
-            Incomplete::Interrupted
-        } else {
-            Incomplete::OutOfTime
-        })
-    }
-
-    /// The same, when it is not known whether the last step was done.
-    pub(super) fn cut_short(&self, step: Step) -> Ending {
-        let (reason, why) = if self.stop.asked() {
-            (Reason::Interrupted, "the run was asked to stop")
-        } else {
-            (Reason::OutOfTime, "the time of the run was over")
-        };
-        Ending::from(Failure::incomplete(
-            reason,
-            format!("{why}, and it is not known whether it could {step}"),
-        ))
-    }
+/// Waits for the work until the run is out of time, or was asked to stop long enough ago; `None` then. That is asked
+/// before each step of the work and not of a timer alone: a process that was suspended for days must not wake up to the
+/// next attempt of a write.
+async fn in_time<F: Future>(deadline: Deadline, stop: &Stop, work: F) -> Option<F::Output> {
+    let mut work = pin!(work);
+    let mut ticks = interval(POLL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    poll_fn(move |context| {
+        if deadline.left().is_zero() || stop.overdue() {
+            return Poll::Ready(None);
+        }
+        while ticks.poll_tick(context).is_ready() {}
+        work.as_mut().poll(context).map(Some)
+    })
+    .await
 }
 
 #[cfg(test)]
