@@ -1,7 +1,7 @@
 //! Any description and any journal: read without a panic, and what is written into it is read again.
 #![no_main]
 
-use keyturn::gitlab::marker::{HOLD, has_others, is_all_journal, parse, parse_intent, says, with_intent, write};
+use keyturn::gitlab::marker::{HOLD, has_others, is_journal, parse, parse_intent, says, with_intent, write};
 use libfuzzer_sys::fuzz_target;
 use planner::{KeyId, Marker, Timestamp};
 
@@ -9,7 +9,7 @@ fuzz_target!(|input: (i64, &str)| {
     let (seconds, text) = input;
     let (owner, found) = parse(Some(text));
     assert!(found.is_some() || owner == text);
-    let _ = (says(Some(text), HOLD), has_others(text, "deploy"), is_all_journal(text));
+    let _ = (says(Some(text), HOLD), has_others(text, "deploy"), is_journal(text));
     let Some(key) = KeyId::parse("AKIAIOSFODNN7EXAMPLE") else {
         return;
     };

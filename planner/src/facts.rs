@@ -386,18 +386,28 @@ impl Pair {
         }
     }
 
+    /// Whether the id's value is that of a key.
+    pub fn names_a_key(&self) -> bool {
+        matches!(self.id.value, IdValue::Key(_))
+    }
+
     /// Whether nothing was ever put here: both variables are missing or empty.
     pub fn is_empty(&self) -> bool {
         !self.id.is_there() && !self.secret.is_there()
     }
 
-    /// Whether one half is there and the other isn't, and no marker says that keyturn was about to complete it.
+    /// Whether one half is there and the other isn't, and keyturn was not about to complete it: it writes the secret first, with
+    /// a marker.
     pub fn is_half(&self) -> bool {
-        self.is_unmarked() && self.id.is_there() != self.secret.is_there()
+        match (self.id.is_there(), self.secret.is_there()) {
+            (true, false) => true,
+            (false, true) => self.secret.marker.is_none(),
+            (true, true) | (false, false) => false,
+        }
     }
 
     /// Whether keyturn never wrote either half.
-    pub(crate) fn is_unmarked(&self) -> bool {
+    pub fn is_unmarked(&self) -> bool {
         self.id.marker.is_none() && self.secret.marker.is_none()
     }
 }

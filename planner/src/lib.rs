@@ -31,7 +31,7 @@ pub use facts::{
     SecretValue, Service, Status, Target, TimeLeft,
 };
 pub use key::KeyId;
-pub use picture::{Holds, Role, holdings, last_use_matters, names_a_listed_key, roles};
+pub use picture::{Holds, Role, holdings, in_the_wrong_place, last_use_matters, names_a_listed_key, roles};
 
 pub use plan::next;
 pub use policy::{Bounds, Policy, PolicyError, Settings, ValidSettings};

@@ -98,6 +98,15 @@ pub fn last_use_matters(targets: &[Target], policy: &Policy, key: KeyId) -> bool
     !(policy.immediate() && targets.iter().any(names))
 }
 
+/// The key of the user that signs a run whose targets are all empty, and never were anything else: the pair is kept elsewhere.
+pub fn in_the_wrong_place(facts: &Facts) -> Option<KeyId> {
+    let seen = facts.targets.iter().all(|target| match target {
+        Target::Seen(pair) => pair.is_empty() && pair.is_unmarked(),
+        Target::Unread => false,
+    });
+    facts.run.signer.filter(|_| seen && facts.run.created.is_none())
+}
+
 /// Whether a target holds a listed key of the user, or a marker of it names one.
 pub fn names_a_listed_key(facts: &Facts) -> bool {
     let proved = |pair: &Pair, key: KeyId| pair.secret.value == SecretValue::Readable(Proof::Of(key));
@@ -157,8 +166,9 @@ impl<'a> Picture<'a> {
     /// The target whose pair the next write would complete.
     pub(crate) fn mendable(&self) -> Option<usize> {
         let on_hold = self.owners().any(|(_, pair, _)| pair.hold);
-        let (target, pair, _) = self.torn()?;
-        (!on_hold && !self.lacks_what_may_not_be_created(pair)).then_some(target)
+        let (target, pair, key) = self.torn()?;
+        let elsewhere = !pair.id.is_there() && self.facts.elsewhere.contains(&key);
+        (!on_hold && !elsewhere && !self.lacks_what_may_not_be_created(pair)).then_some(target)
     }
 
     /// Whether the id is missing, and settings forbid to create it.
@@ -280,16 +290,6 @@ impl<'a> Picture<'a> {
     /// Whether the key is listed as Inactive.
     pub(crate) fn is_inactive(&self, key: KeyId) -> bool {
         is_inactive(self.facts, key)
-    }
-
-    /// Whether the key may be that of a readable secret which no Active key accepts: STS can't be asked about an Inactive
-    /// one.
-    pub(crate) fn may_own_a_dead_secret(&self, key: &Key) -> bool {
-        let dead = SecretValue::Readable(Proof::OfNone);
-        key.status == Status::Inactive
-            && self
-                .owners()
-                .any(|(_, pair, owner)| owner == Owner::Nothing && pair.secret.value == dead)
     }
 
     /// Keys that nothing refers to.
@@ -453,23 +453,20 @@ fn owner(facts: &Facts, policy: &Policy, pair: &Pair) -> Owner {
         SecretValue::Readable(Proof::Of(key)) if facts.key(key).is_none() => Owner::Unknown,
         SecretValue::Readable(Proof::Of(key)) => by_list(key, Owner::Proved),
         SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive) => Owner::Unknown,
-        SecretValue::Readable(Proof::OfNone) if pair.is_unmarked() => {
-            let beside = pair.id_key().filter(|key| is_inactive(facts, *key));
-            beside.map_or(Owner::Unknown, Owner::Disabled)
-        }
-        SecretValue::Readable(Proof::OfNone | Proof::Empty) => {
-            // STS can't be asked about Inactive and deleted keys: their ids are refused whatever the secret is.
-            let named = pair.secret.marker.map(|marker| marker.key).or(pair.id_key());
-            match named.map(|key| (key, facts.key(key).map(|key| key.status))) {
-                Some((key, Some(Status::Inactive))) => Owner::Disabled(key),
-                Some((key, None)) => Owner::Unlisted(key),
-                Some((_, Some(Status::Active))) | None => Owner::Nothing,
+        // It is half a pair, or there is none.
+        SecretValue::Readable(Proof::Empty) => Owner::Nothing,
+        // STS can't be asked about Inactive and deleted keys: their ids are refused whatever the secret is.
+        SecretValue::Readable(Proof::OfNone) => match pair.secret.marker.map(|marker| marker.key) {
+            None => {
+                let beside = pair.id_key().filter(|key| is_inactive(facts, *key));
+                beside.map_or(Owner::Unknown, Owner::Disabled)
             }
-        }
+            Some(_) if marks_a_stranger(facts, policy, pair) => Owner::Unknown,
+            // It is not that of the Active key that its marker names: somebody put it here.
+            Some(key) => by_list(key, |_| Owner::Unknown),
+        },
         SecretValue::Hidden => match pair.secret.marker {
-            Some(marker) if marks_a_stranger(facts, policy, pair) && facts.key(marker.key).is_none() => {
-                Owner::Unknown
-            }
+            Some(_) if marks_a_stranger(facts, policy, pair) => Owner::Unknown,
             Some(marker) if id_is_as_written(facts, pair, marker) => by_list(marker.key, Owner::Noted),
             Some(_) => Owner::Unknown,
             None if pair.id.marker.is_some() => Owner::Unknown,
@@ -487,16 +484,20 @@ fn is_inactive(facts: &Facts, key: KeyId) -> bool {
     facts.key(key).is_some_and(|key| key.status == Status::Inactive)
 }
 
-/// Whether a hidden secret may be another user's: its marker names a key that is not in this user's list, is older than a
-/// list can lag, and the journal does not say that all of keyturn's writes beside it were for this user. One user's list
-/// says nothing of another's keys.
+/// Whether a secret may be another user's: its marker names a key that is not in this user's list, is older than a list can
+/// lag, and the journal does not say that all of keyturn's writes beside it were for this user. One user's list says nothing
+/// of another's keys.
 fn marks_a_stranger(facts: &Facts, policy: &Policy, pair: &Pair) -> bool {
+    let unlisted = pair
+        .secret
+        .marker
+        .is_some_and(|marker| facts.key(marker.key).is_none());
     let vouched = facts.alone && first_container_notes(facts, pair);
     let lags = stamp(pair).is_some_and(|at| {
         let now = facts.clocks.gitlab;
         at <= now.after(policy.bounds.clock_skew) && at.after(policy.bounds.past_settled()) > now
     });
-    pair.secret.value == SecretValue::Hidden && !vouched && !lags
+    unlisted && !vouched && !lags
 }
 
 /// The journal stands beside the first target, and speaks for what was written there: the same key in another container is

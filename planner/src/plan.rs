@@ -1,7 +1,7 @@
 //! The rules, in the order in which they apply. One rule, one function; the first that answers decides.
 
 use crate::facts::{Facts, IdValue, Journal, Key, LastUsed, Pair, SecretValue, Service, Status, TimeLeft};
-use crate::picture::{Owner, Picture, Provenance, Quiet};
+use crate::picture::{Owner, Picture, Provenance, Quiet, in_the_wrong_place};
 use crate::step::{Block, Incomplete, Step, Verdict, Wait};
 use crate::{KeyId, Policy, Timestamp};
 
@@ -110,7 +110,10 @@ fn repair_torn_pair(picture: &Picture<'_>) -> Option<Verdict> {
         return Some(Verdict::Incomplete(Incomplete::OutOfTime));
     }
     let (target, pair, key) = picture.torn()?;
-    Some(if picture.lacks_what_may_not_be_created(pair) {
+    Some(if !pair.id.is_there() && picture.facts.elsewhere.contains(&key) {
+        // The id stands in another variable: this one has a wrong name, or somebody renamed it.
+        Verdict::Blocked(Block::HalfPair { target })
+    } else if picture.lacks_what_may_not_be_created(pair) {
         Verdict::Blocked(Block::MissingVariable { target })
     } else {
         Verdict::Do(write_id(target, pair, key))
@@ -268,11 +271,7 @@ fn owner_unknown(picture: &Picture<'_>) -> Option<Verdict> {
 /// A run that a key of the user signs was given that key by something. Where every target is empty, it is not one of them:
 /// the pair lives elsewhere, and a second one here would hide it from some jobs and leave it to the others.
 fn wrong_place(picture: &Picture<'_>) -> Option<Verdict> {
-    let key = picture.facts.run.signer?;
-    let empty = picture
-        .owners()
-        .all(|(_, pair, _)| pair.is_empty() && pair.is_unmarked());
-    (empty && picture.facts.run.created.is_none()).then_some(Verdict::Blocked(Block::WrongPlace { key }))
+    in_the_wrong_place(picture.facts).map(|key| Verdict::Blocked(Block::WrongPlace { key }))
 }
 
 /// Targets disagree and the newer key's secret is in nobody's hand: after all is quiet, the older one that is in hand
@@ -499,7 +498,6 @@ fn orphan<'a>(picture: &Picture<'a>) -> Option<&'a Key> {
     picture.unreferenced().find(|key| {
         picture.provenance(key) == Provenance::Orphan
             && held.is_none_or(|held| picture.facts.is_older(held, key))
-            && !picture.may_own_a_dead_secret(key)
     })
 }
 

@@ -2,7 +2,7 @@
 //! [`Reconciler::turn`] asks for and tells what came of it, a dry run folds it over a model of the world, and the checker drives
 //! this very value through every order of events.
 
-use crate::facts::{Facts, Run, Status, TimeLeft};
+use crate::facts::{Facts, Journal, Run, Status, TimeLeft};
 use crate::picture::Picture;
 use crate::plan::next;
 use crate::{KeyId, Policy, Proof, SecretValue, Step, Verdict};
@@ -230,6 +230,11 @@ impl Reconciler {
         policy: &Policy,
     ) -> Turn {
         self.take_in(facts);
+        let own_intent = matches!(facts.journal, Journal::Read(Some(intent)) if intent.own);
+        if self.refused == Some(Step::Journal) && facts.full && own_intent {
+            // It was refused, and it stands: a refusal is an answer and not a fact.
+            (self.refused, self.run.journaled) = (None, true);
+        }
         facts.run = self.run.clone();
         let torn = Picture::new(facts, policy).mendable().is_some();
         if facts.full && facts.passing && !torn && self.may_be_torn() {

@@ -435,7 +435,8 @@ impl Block {
             Block::HeldElsewhere { .. } => {
                 "If it has another name, let it and its secret refer to the two that are rotated, by their names with a \
                  dollar sign. If it is the same name in another scope, delete both halves where the rotated scope covers \
-                 those jobs. Or give it a pair of another user."
+                 those jobs. Or give it a pair of another user. If it only mentions the id, put keyturn:ignore into its \
+                 description."
             }
             Block::Dead { .. } => "Run `keyturn rotate`, which replaces the pair.",
             Block::MissingVariable { .. } => {

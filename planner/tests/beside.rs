@@ -90,9 +90,11 @@ fn of_two_copies_the_one_of_the_key_that_should_go_is_told() {
 fn a_copy_does_not_keep_a_dead_pair_dead() {
     let mut facts = look(
         &[key("OTHER", 90 * DAY)],
-        &[id_marked(
+        &[marked(
             unmarked(IdValue::Key(id("GONE")), SecretValue::Readable(Proof::OfNone)),
             "GONE",
+            "GONE",
+            None,
             30 * DAY,
         )],
     );

@@ -32,13 +32,17 @@ fn a_deactivated_id_without_a_secret_is_not_written_over() {
 
 #[test]
 fn a_missing_secret_blocks_where_it_may_not_be_created_and_a_dead_one_does_not() {
-    let half = unmarked(IdValue::Key(id("OLD")), SecretValue::Missing);
-    let missing = beside_a_sound_one(id_marked(half, "OLD", 30 * DAY), &[]);
+    let missing = beside_a_sound_one(absent(), &[]);
     assert_eq!(without_creating(&missing), "blocked missing_variable");
     assert_eq!(decide(&missing), "write_secret 1 OLD");
     let dead = unmarked(IdValue::Key(id("OLD")), SecretValue::Readable(Proof::OfNone));
-    let dead = beside_a_sound_one(id_marked(dead, "OLD", 30 * DAY), &[]);
-    assert_eq!(without_creating(&dead), "look, then write_secret 1 OLD");
+    let dead = marked(dead, "OLD", "GONE", None, 30 * DAY);
+    let strangers = beside_a_sound_one(dead.clone(), &[]);
+    assert_eq!(without_creating(&strangers), "blocked owner_unknown");
+    // The first target had this key, so the journal beside it speaks for it.
+    let pairs = [holding("OLD", Some("GONE"), 30 * DAY), dead];
+    let facts = look(&[key("OLD", 90 * DAY)], &pairs);
+    assert_eq!(without_creating(&facts), "look, then write_secret 1 OLD");
 }
 
 #[test]
@@ -81,33 +85,24 @@ fn targets_go_back_only_to_a_key_that_one_of_them_holds_in_hand_and_proved() {
 #[test]
 fn a_key_is_not_created_for_a_pair_that_lacks_a_variable_which_may_not_be_created() {
     let gone = IdValue::Key(id("GONE"));
-    for (id, secret, written, by_hand) in [
-        (
-            gone,
-            SecretValue::Missing,
-            "blocked missing_variable",
-            "blocked half_pair",
-        ),
-        (
-            IdValue::Missing,
-            SecretValue::Missing,
-            "blocked missing_variable",
-            "blocked missing_variable",
-        ),
-        (
-            gone,
-            SecretValue::Readable(Proof::OfNone),
-            "look, then journal",
-            "blocked owner_unknown",
-        ),
+    let missing = unmarked(IdValue::Missing, SecretValue::Missing);
+    assert_eq!(
+        without_creating(&look(&[], &[missing])),
+        "blocked missing_variable"
+    );
+    for half in [
+        unmarked(gone, SecretValue::Missing),
+        unmarked(IdValue::Missing, SecretValue::Hidden),
     ] {
-        let pair = unmarked(id, secret);
-        assert_eq!(without_creating(&look(&[], std::slice::from_ref(&pair))), by_hand);
-        assert_eq!(
-            without_creating(&look(&[], &[id_marked(pair, "GONE", 30 * DAY)])),
-            written
-        );
+        assert_eq!(without_creating(&look(&[], &[half])), "blocked half_pair");
     }
+    let dead = unmarked(gone, SecretValue::Readable(Proof::OfNone));
+    assert_eq!(
+        without_creating(&look(&[], std::slice::from_ref(&dead))),
+        "blocked owner_unknown"
+    );
+    let written = marked(dead, "GONE", "GONE", None, 30 * DAY);
+    assert_eq!(without_creating(&look(&[], &[written])), "look, then journal");
 }
 
 #[test]
@@ -127,11 +122,22 @@ fn half_a_pair_is_left_alone_unless_keyturn_wrote_it() {
         let facts = look(&[key("OLD", 90 * DAY)], &[unmarked(id, secret)]);
         assert_eq!(decide(&facts), "blocked half_pair", "{id:?} {secret:?}");
     }
+    // keyturn writes the secret first: what it marked beside a missing secret is no work of its own.
+    for secret in [SecretValue::Missing, SecretValue::Readable(Proof::Empty)] {
+        let half = id_marked(unmarked(there, secret), "OLD", MINUTE);
+        assert_eq!(
+            decide(&look(&[key("OLD", 90 * DAY)], &[half])),
+            "blocked half_pair"
+        );
+    }
     // Between two creations of keyturn's own.
     let mut secret_first = unmarked(IdValue::Missing, of_old);
     secret_first.secret.marker = marker("OLD", MINUTE);
-    let facts = look(&[key("OLD", 90 * DAY)], &[secret_first]);
+    let mut facts = look(&[key("OLD", 90 * DAY)], &[secret_first]);
     assert_eq!(decide(&facts), "write_id 0 OLD");
+    // Its id stands under another name.
+    facts.elsewhere = vec![id("OLD")];
+    assert_eq!(decide(&facts), "blocked half_pair");
     // Nothing and nothing is a start.
     let facts = look(
         &[],
@@ -152,14 +158,34 @@ fn a_secret_that_fits_no_key_of_the_user_and_that_keyturn_never_wrote_may_be_any
         let facts = look(&[key("OLD", 90 * DAY)], &[pair]);
         assert_eq!(decide(&facts), "blocked owner_unknown", "{id:?}");
     }
+    // The marker of the id says nothing of the secret, and one that names an Active key is contradicted.
+    let there = unmarked(IdValue::Key(id("OLD")), SecretValue::Readable(Proof::OfNone));
+    for pair in [
+        id_marked(there.clone(), "OLD", 30 * DAY),
+        marked(there, "OLD", "OLD", None, 30 * DAY),
+    ] {
+        let facts = look(&[key("OLD", 90 * DAY)], &[pair]);
+        assert_eq!(decide(&facts), "blocked owner_unknown");
+    }
 }
 
 #[test]
-fn a_hidden_secret_of_an_unlisted_key_is_dead_only_where_the_journal_vouches() {
+fn a_secret_of_an_unlisted_key_is_dead_only_where_the_journal_vouches() {
     let decided = |alone, age| {
-        let mut facts = look(&[], &[hiding("GONE", None, age)]);
-        facts.alone = alone;
-        decide(&facts)
+        let read = marked(
+            unmarked(IdValue::Key(id("GONE")), SecretValue::Readable(Proof::OfNone)),
+            "GONE",
+            "GONE",
+            None,
+            age,
+        );
+        let [hidden, read] = [hiding("GONE", None, age), read].map(|pair| {
+            let mut facts = look(&[], &[pair]);
+            facts.alone = alone;
+            decide(&facts)
+        });
+        assert_eq!(hidden, read, "whether it can be read makes no difference");
+        hidden
     };
     assert_eq!(decided(true, HOUR), "look, then journal");
     assert_eq!(decided(false, HOUR), "blocked owner_unknown");

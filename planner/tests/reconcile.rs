@@ -155,6 +155,27 @@ fn a_refused_step_ends_the_run_when_it_comes_up_again() {
 }
 
 #[test]
+fn an_intent_that_was_refused_and_stands_is_an_intent() {
+    let intent = |own| Journal::Read(Some(Intent { at: NOW, own }));
+    let after_refusal = |journal, full| {
+        let mut facts = at_rest();
+        let (mut run, _) = after(&mut facts);
+        run.told(STEP, Told::Refused(Cause::Lasting));
+        assert_eq!(turn(&mut run, Some(&mut facts)), Turn::Observe(Extent::Full));
+        (facts.journal, facts.full) = (journal, full);
+        turn(&mut run, Some(&mut facts))
+    };
+    assert_eq!(after_refusal(intent(true), true), Turn::Perform(Step::Create));
+    for (journal, full) in [
+        (intent(false), true),
+        (Journal::Read(None), true),
+        (intent(true), false),
+    ] {
+        assert_eq!(after_refusal(journal, full), Turn::End(End::Failed(STEP)));
+    }
+}
+
+#[test]
 fn a_refused_key_ends_the_run_and_one_for_want_of_a_right_wants_a_look() {
     let told = |told| {
         let mut run = Reconciler::new(None);

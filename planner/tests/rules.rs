@@ -997,7 +997,7 @@ fn an_orphan_is_not_deleted_while_clocks_disagree_or_when_it_signs_this_run() {
 fn a_dead_target_gets_the_pair_of_another_one_after_two_looks() {
     let facts = look(
         &[key("OLD", 90 * DAY)],
-        &[holding("OLD", None, 30 * DAY), dead(30 * DAY)],
+        &[holding("OLD", Some("GONE"), 30 * DAY), dead(30 * DAY)],
     );
     assert_eq!(decide(&facts), "look, then write_secret 1 OLD");
 }

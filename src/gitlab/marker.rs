@@ -77,21 +77,21 @@ pub fn with_intent(journal: &str, user: &str, at: Timestamp, run: &str, closed: 
         + &intent_text(user, at, run, closed)
 }
 
-/// Whether there is any record in it.
+/// Whether it is records, and nothing else.
 pub fn is_journal(text: &str) -> bool {
-    records(text).next().is_some()
-}
-
-/// Whether there is nothing else in it.
-pub fn is_all_journal(text: &str) -> bool {
     let rest = text.split(INTENT).enumerate().map(|(at, part)| match at {
         0 => Some(part),
         _ => part.split_once(']').map(|(_, rest)| rest),
     });
-    is_journal(text)
+    records(text).next().is_some()
         && rest
             .into_iter()
             .all(|rest| rest.is_some_and(|rest| rest.trim().is_empty()))
+}
+
+/// Whether it has a record of this user, open or closed.
+pub fn has_record_of(text: &str, user: &str) -> bool {
+    records(text).any(|inside| word(inside, "user").flatten() == Some(user))
 }
 
 /// Whether it has a record of anybody but this user, or one that can't be read.
@@ -166,7 +166,7 @@ fn rfc3339(at: Timestamp) -> String {
 mod tests {
     use super::parse_intent as read_intent;
     use super::{
-        HOLD, IGNORE, has_others, intent_text, is_all_journal, is_journal, parse, says, with_intent, write,
+        HOLD, IGNORE, has_others, has_record_of, intent_text, is_journal, parse, says, with_intent, write,
     };
     use planner::{Intent, KeyId, Marker, Timestamp};
 
@@ -384,12 +384,12 @@ mod tests {
     fn what_holds_no_record_is_no_journal() {
         let journal = with_intent("", "deploy", AT, "1f", false);
         for text in ["", "web1.example.com web2.example.com", "[keyturn intent "] {
-            assert!(!is_journal(text) && !is_all_journal(text), "{text}");
+            assert!(!is_journal(text) && !has_record_of(text, "deploy"), "{text}");
         }
-        assert!(is_journal(&journal) && is_all_journal(&format!(" {journal}\n{journal}")));
+        assert!(is_journal(&journal) && is_journal(&format!(" {journal}\n{journal}")));
         let beside = format!("AKIAIOSFODNN7EXAMPLE {journal}");
-        assert!(is_journal(&beside) && !is_all_journal(&beside));
-        assert!(!is_all_journal(&format!("{journal} AKIAIOSFODNN7EXAMPLE")));
+        assert!(has_record_of(&beside, "deploy") && !is_journal(&beside));
+        assert!(!is_journal(&format!("{journal} AKIAIOSFODNN7EXAMPLE")));
         assert!(has_others("[keyturn intent at=2026-11-22T03:00:07Z]", "deploy"));
     }
 }

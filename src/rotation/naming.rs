@@ -69,7 +69,10 @@ impl Seen {
         variables
             .iter()
             .filter(|variable| !halves.contains(&variable.key.as_str()))
-            .map(|variable| (strsim::jaro_winkler(&variable.key, name), variable.key.as_str()))
+            .map(|variable| {
+                let (one, other) = (variable.key.to_uppercase(), name.to_uppercase());
+                (strsim::jaro_winkler(&one, &other), variable.key.as_str())
+            })
             .filter(|(alike, _)| *alike >= ALIKE)
             .max_by(|(one, _), (other, _)| one.total_cmp(other))
             .map(|(_, name)| name)

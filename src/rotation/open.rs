@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use planner::{Facts, Reconciler, Target, Timestamp};
+use planner::{Facts, Reconciler, SecretValue, Target, Timestamp};
 
 use super::Rotation;
 use super::assignment::Assignment;
@@ -157,9 +157,15 @@ fn user_of(spec: &RotationSpec, caller: &Caller) -> Result<String, Failure> {
 /// for a default to say. `None` where it is told, or where the planner has more to say of it.
 pub(super) fn user_missing(assignment: &Assignment, facts: &Facts) -> Option<Failure> {
     let (spec, user) = (&assignment.spec, &assignment.identity.user);
-    let empty = |target: &Target| matches!(target, Target::Seen(pair) if pair.is_empty());
-    let elsewhere = facts.run.signer.is_some() && facts.targets.iter().all(empty);
-    let untold = facts.targets.contains(&Target::Unread);
+    // What is hidden without a marker, or was not read, may hold anybody's key: that is for the planner to say.
+    let untold = |target: &Target| match target {
+        Target::Seen(pair) => {
+            pair.secret.value == SecretValue::Hidden && pair.is_unmarked() && !pair.names_a_key()
+        }
+        Target::Unread => true,
+    };
+    let elsewhere = planner::in_the_wrong_place(facts).is_some();
+    let untold = facts.targets.iter().any(untold);
     if spec.user.is_some() || elsewhere || untold || planner::names_a_listed_key(facts) {
         return None;
     }

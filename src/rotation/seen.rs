@@ -103,9 +103,8 @@ impl Seen {
             variable.environment_scope != *target.scope || !halves.contains(&variable.key.as_str())
         })
         .filter(move |(_, variable)| {
-            let holds = |value: &Secret| {
-                value.expose().contains(key.as_str()) && !marker::is_all_journal(value.expose())
-            };
+            let holds =
+                |value: &Secret| value.expose().contains(key.as_str()) && !marker::is_journal(value.expose());
             variable.value.as_ref().is_some_and(holds)
                 && !marker::says(variable.description.as_deref(), marker::IGNORE)
         })
@@ -138,7 +137,10 @@ impl Seen {
         // Journals of other names count: somebody else's rotation may keep its own beside this one.
         let mut journals = variables.iter().filter_map(|variable| variable.value.as_ref());
         let others = journals.any(|value| marker::has_others(value.expose(), &user));
-        Ok((Journal::Read(intent), intent.is_some() && !others))
+        Ok((
+            Journal::Read(intent),
+            marker::has_record_of(text, &user) && !others,
+        ))
     }
 
     /// A target without a proof whose its secret is, and the secret if it can be read.

@@ -535,7 +535,10 @@ fn blocks(facts: &Facts, policy: &Policy, block: Block) -> Option<Law> {
         Block::Hold { .. } => false,
         Block::IncompleteRead { target } => matches!(facts.targets.get(target), Some(Target::Unread)),
         Block::OwnerUnknown { target } => there(target).is_some_and(|pair| !is_half(pair)),
-        Block::HalfPair { target } => there(target).is_some_and(is_half),
+        Block::HalfPair { target } => there(target).is_some_and(|pair| {
+            let elsewhere = secret_of(pair).is_some_and(|key| facts.elsewhere.contains(&key));
+            is_half(pair) || elsewhere && matches!(pair.id.value, IdValue::Missing | IdValue::Empty)
+        }),
         Block::WrongPlace { key } => {
             facts.run.signer == Some(key) && pairs(facts).all(|(_, pair)| is_empty(pair))
         }

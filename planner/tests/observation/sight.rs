@@ -76,9 +76,9 @@ pub(crate) fn is_empty(pair: &Pair) -> bool {
     !has_id(pair) && !has_secret(pair)
 }
 
-/// One variable holds something and the other doesn't, and keyturn wrote neither.
+/// One variable holds something and the other doesn't, and it isn't a secret that keyturn wrote before its id.
 pub(crate) fn is_half(pair: &Pair) -> bool {
-    is_unmarked(pair) && has_id(pair) != has_secret(pair)
+    has_id(pair) && !has_secret(pair) || has_secret(pair) && !has_id(pair) && pair.secret.marker.is_none()
 }
 
 /// Nothing tells whose the secret is, and it may be of use to somebody.
@@ -86,7 +86,10 @@ pub(crate) fn may_hold_any(facts: &Facts, pair: &Pair) -> bool {
     match pair.secret.value {
         SecretValue::Missing | SecretValue::Readable(Proof::Of(_) | Proof::Empty) => false,
         SecretValue::Readable(Proof::OfSomebodyElse | Proof::Inconclusive) => true,
-        SecretValue::Readable(Proof::OfNone) => is_unmarked(pair),
+        SecretValue::Readable(Proof::OfNone) => pair.secret.marker.is_none_or(|marker| {
+            let listed = find(facts, marker.key).map(|key| key.status);
+            listed == Some(Status::Active) || may_be_a_strangers(facts, pair, marker)
+        }),
         SecretValue::Hidden => match (pair.secret.marker, pair.id.marker) {
             (Some(marker), _) => may_be_a_strangers(facts, pair, marker),
             (None, Some(_)) => true,
@@ -127,11 +130,12 @@ pub(crate) fn is_older(facts: &Facts, key: &Key, than: &Key) -> bool {
 pub(crate) fn is_dead(facts: &Facts, pair: &Pair) -> bool {
     match pair.secret.value {
         SecretValue::Missing | SecretValue::Readable(Proof::Empty) => !is_half(pair),
-        SecretValue::Readable(Proof::OfNone) => !is_unmarked(pair),
-        SecretValue::Readable(_) => false,
-        SecretValue::Hidden => pair.secret.marker.is_some_and(|marker| {
-            find(facts, marker.key).is_none() && !may_be_a_strangers(facts, pair, marker)
-        }),
+        SecretValue::Readable(Proof::Of(_) | Proof::OfSomebodyElse | Proof::Inconclusive) => false,
+        SecretValue::Readable(Proof::OfNone) | SecretValue::Hidden => {
+            pair.secret.marker.is_some_and(|marker| {
+                find(facts, marker.key).is_none() && !may_be_a_strangers(facts, pair, marker)
+            })
+        }
     }
 }
 
