@@ -31,6 +31,8 @@ cases! {
         "the id's name": |world| the_ids_name_is_forgotten(world, READABLE);
         control "the id's name, hidden": |world| the_ids_name_is_forgotten(world, HIDDEN);
         "a password": |world| the_secrets_name_is_that_of_a_password(world);
+        "a password, later": |world| later(world, READABLE, the_secrets_name_is_that_of_a_password(world));
+        "the names swapped, later": |world| later(world, READABLE, the_names_are_swapped(world));
     }
 
     half_a_pair_is_no_start_from_nothing: "G-B02", "the secret's variable name is wrong: the working pair is torn" => {
@@ -44,6 +46,9 @@ cases! {
         "both set, self, hidden": |world| the_secrets_name_is_wrong(world, Signer::Itself, HIDDEN, BOTH_NAMES);
         "both set, the id's": |world| the_ids_name_is_wrong(world, READABLE);
         "both set, the id's, hidden": |world| the_ids_name_is_wrong(world, HIDDEN);
+        "later, role": |world| later(world, READABLE, the_secrets_name_is_wrong(world, Signer::Role, READABLE, BOTH_NAMES));
+        "later, role, hidden": |world| later(world, HIDDEN, the_secrets_name_is_wrong(world, Signer::Role, READABLE, BOTH_NAMES));
+        "later, the id's": |world| later(world, READABLE, the_ids_name_is_wrong(world, READABLE));
         control "a crash between two creations": |world| a_crash_between_two_creations_heals(world);
     }
 }
@@ -101,6 +106,22 @@ async fn rotated_once(world: &World, hidden: bool) {
     }
     world.does("rotate", &world.by_role()).await;
     world.advance(HOUR).await;
+}
+
+/// The same, when keyturn has rotated the pair and both periods are over: markers are there.
+async fn later(world: &World, hidden: bool, then: impl Future<Output = Held>) -> Held {
+    rotated_once(world, hidden).await;
+    for wait in [DAY, DAY * 8] {
+        world.advance(wait).await;
+        world.does("retire", &world.by_role()).await;
+    }
+    then.await
+}
+
+async fn the_names_are_swapped(world: &World) -> Held {
+    let settings = world.by_role().with(ID_NAME, SECRET).with(SECRET_NAME, ID);
+    world.is_refused(&settings, &[3]).await?;
+    world.works().await
 }
 
 async fn an_administrator_where_nothing_is(world: &World) -> Held {
