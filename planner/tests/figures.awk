@@ -14,7 +14,7 @@ function before(word,    at) {
 }
 
 END {
-    print "proved:"
+    if (observations || scenarios) print "proved:"
     if (observations) printf "  %.0f observations, %.0f decisions, no law broken\n", observations, decisions
     if (scenarios) printf "  %.0f scenarios, %.0f states, %.0f transitions, no promise broken\n", scenarios, states, edges
     if (wrong) printf "  %.0f wrong planners caught\n", wrong
